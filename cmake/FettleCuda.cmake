@@ -1,0 +1,18 @@
+# The CUDA modules are built whenever nvcc is found. They are libraries that the executables open at run time
+# (libcommon/device), so their absence changes no other target.
+set(FETTLE_HAVE_NVCC OFF)
+if(NOT FETTLE_CUDA)
+  return()
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  message(STATUS "CUDA: no nvcc found, the CUDA modules are left out; everything else is built. --device cuda will end with exit code 4.")
+  return()
+endif()
+set(CMAKE_CUDA_ARCHITECTURES 80 90)
+set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+enable_language(CUDA)
+set(FETTLE_HAVE_NVCC ON)
+message(STATUS "CUDA: nvcc ${CMAKE_CUDA_COMPILER_VERSION}, the CUDA modules are built for sm_80 and sm_90")

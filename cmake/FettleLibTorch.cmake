@@ -1,0 +1,30 @@
+# LibTorch as one imported target. The wheel's own TorchConfig.cmake insists on a CUDA toolkit; two libraries are all a
+# program needs: it opens the CUDA ones itself when it runs on a machine that has them (libcommon/device).
+set(FETTLE_LIBTORCH "$ENV{FETTLE_LIBTORCH}" CACHE PATH "LibTorch folder (include/ and lib/); empty: what scripts/setup.sh installed")
+set(fettle_torch_dir ${FETTLE_LIBTORCH})
+if(NOT fettle_torch_dir)
+  execute_process(COMMAND ${PROJECT_SOURCE_DIR}/scripts/setup.sh --where OUTPUT_VARIABLE fettle_torch_dir OUTPUT_STRIP_TRAILING_WHITESPACE)
+endif()
+if(NOT EXISTS ${fettle_torch_dir}/lib/libtorch_cpu.so)
+  message(FATAL_ERROR "No LibTorch in '${fettle_torch_dir}'. Run scripts/setup.sh, or set FETTLE_LIBTORCH to a torch 2.11 folder.")
+endif()
+message(STATUS "LibTorch: ${fettle_torch_dir}")
+set(FETTLE_LIBTORCH_DIR ${fettle_torch_dir} CACHE INTERNAL "")
+
+foreach(lib c10 torch_cpu)
+  add_library(fettle_${lib} SHARED IMPORTED)
+  set_target_properties(fettle_${lib} PROPERTIES IMPORTED_LOCATION ${fettle_torch_dir}/lib/lib${lib}.so)
+endforeach()
+add_library(fettle_libtorch INTERFACE)
+target_include_directories(fettle_libtorch SYSTEM INTERFACE ${fettle_torch_dir}/include ${fettle_torch_dir}/include/torch/csrc/api/include)
+# LibTorch's include folder holds its own fmt: header-only, because no library of that version is there to link.
+target_compile_definitions(fettle_libtorch INTERFACE FMT_HEADER_ONLY)
+target_link_libraries(fettle_libtorch INTERFACE fettle_torch_cpu fettle_c10 OpenMP::OpenMP_CXX Threads::Threads)
+target_link_options(fettle_libtorch INTERFACE -Wl,--allow-shlib-undefined)
+
+# The precompiled header that every .cpp of the upper floor shares: 1-3 s a file instead of 12-15.
+file(WRITE ${CMAKE_BINARY_DIR}/generated/torch_pch.cpp "")
+add_library(fettle_torch_pch STATIC ${CMAKE_BINARY_DIR}/generated/torch_pch.cpp)
+target_link_libraries(fettle_torch_pch PUBLIC fettle_libtorch fettle_flags PRIVATE fettle_warnings)
+target_precompile_headers(fettle_torch_pch PRIVATE <torch/torch.h> <ATen/autocast_mode.h> <algorithm> <filesystem> <functional> <map> <memory>
+  <optional> <string> <vector> <nlohmann/json.hpp> <fmt/format.h>)

@@ -1,0 +1,16 @@
+#pragma once
+// Small text helpers for messages and names.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fettle {
+
+std::vector<std::string> split(std::string_view text, char separator);       // "a,,b" -> {"a", "", "b"}; "" -> {}
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+
+// The candidate with the smallest edit distance to `word`, or "" when none is within a third of its length (at least 1).
+std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates);
+
+}  // namespace fettle
