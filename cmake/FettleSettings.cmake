@@ -18,7 +18,11 @@ if(CCACHE)
 endif()
 
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(ZLIB REQUIRED)
+if(FETTLE_TORCH OR NOT FETTLE_FUZZ)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
 
 add_library(fettle_flags INTERFACE)
 # The baseline runs on every x86-64 machine of the last fifteen years; wider instruction sets live in kernels' own files.

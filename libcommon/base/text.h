@@ -10,6 +10,9 @@ namespace fettle {
 std::vector<std::string> split(std::string_view text, char separator);       // "a,,b" -> {"a", "", "b"}; "" -> {}
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
+// 'text' for a message: control characters as \x1b, at most 100 bytes (the rest is "..."). For names out of hostile files.
+std::string quote(std::string_view text);
+
 // The candidate with the smallest edit distance to `word`, or "" when none is within a third of its length (at least 1).
 std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates);
 

@@ -19,3 +19,10 @@ TEST_CASE("text: the nearest word is found only when it is near") {
   CHECK(nearest_word("momentum", keys).empty());
   CHECK(nearest_word("", keys).empty());
 }
+
+TEST_CASE("text: a quoted name cannot disturb the terminal or fill the screen") {
+  CHECK(quote("layer1.0.weight") == "'layer1.0.weight'");
+  CHECK(quote("a\x1b[2J\n") == "'a\\x1b[2J\\x0a'");
+  CHECK(quote("Grüße") == "'Grüße'");
+  CHECK(quote(std::string(101, 'x')) == "'" + std::string(100, 'x') + "...'");
+}
