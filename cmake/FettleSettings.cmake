@@ -37,7 +37,8 @@ if(FETTLE_FUZZ)
 endif()
 
 add_library(fettle_warnings INTERFACE)
-target_compile_options(fettle_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wundef)
+target_compile_options(fettle_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wundef
+  -Wno-missing-field-initializers)  # designated initialisers leave the rest to the defaults
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these for std::string and std::vector code that is right (its bugs 105329, 105562).
   target_compile_options(fettle_warnings INTERFACE -Wno-restrict -Wno-maybe-uninitialized)

@@ -1,0 +1,106 @@
+#include "artifact/output_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "artifact/manifest.h"
+#include "base/errors.h"
+#include "io/file.h"
+
+namespace fettle {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kOptionsName = "options.json";
+
+bool made_by_a_run(const fs::path& directory) {
+  return fs::is_empty(directory) || is_artifact(directory) || fs::exists(directory / kOptionsName) || fs::exists(directory / "state");
+}
+
+void try_writing_beside(const fs::path& path) {
+  const fs::path parent = fs::absolute(path).parent_path();
+  fs::path existing = parent;
+  while (!fs::exists(existing) && existing != existing.root_path()) existing = existing.parent_path();
+  FT_REQUIRE(fs::is_directory(existing), "cannot make '{}': '{}' is not a directory", path.string(), existing.string());
+  std::string trial = (existing / ".fettle-trial-XXXXXX").string();
+  if (mkdtemp(trial.data()) == nullptr) throw_errno(errno, fmt::format("write in '{}' (for --out {})", existing.string(), path.string()));
+  rmdir(trial.c_str());
+}
+
+}  // namespace
+
+OutputDirectory::OutputDirectory(fs::path path, OutputMode mode) : path_(std::move(path)), mode_(mode) {
+  // A trailing slash would make the parent of the directory the directory itself.
+  if (!path_.has_filename()) path_ = path_.parent_path();
+  FT_REQUIRE_USAGE(!path_.empty(), "--out: expected a directory to make, found ''");
+  try {
+    existed_ = fs::exists(path_);
+    if (existed_) {
+      FT_REQUIRE_USAGE(fs::is_directory(path_), "--out '{}' exists and is not a directory", path_.string());
+      if (mode_ == OutputMode::kCreate && !fs::is_empty(path_)) {
+        throw Error(ExitCode::kUsage, fmt::format("--out '{}' exists", path_.string()), "--resume continues the run in it, --overwrite replaces it");
+      }
+      FT_REQUIRE_USAGE(made_by_a_run(path_), "--out '{}' exists and holds files that no run of Fettle made; it is left alone", path_.string());
+      if (access(path_.c_str(), W_OK | X_OK) != 0) throw_errno(errno, fmt::format("write in '{}'", path_.string()));
+      lock();
+    } else {
+      try_writing_beside(path_);
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw_errno(error.code().value(), fmt::format("look at '{}'", path_.string()));
+  }
+}
+
+OutputDirectory::~OutputDirectory() {
+  if (lock_fd_ >= 0) close(lock_fd_);
+}
+
+void OutputDirectory::lock() {
+  lock_fd_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_fd_ < 0) throw_errno(errno, fmt::format("open '{}'", path_.string()));
+  if (flock(lock_fd_, LOCK_EX | LOCK_NB) == 0) return;
+  FT_REQUIRE_USAGE(errno != EWOULDBLOCK, "--out '{}' is in use by another process", path_.string());
+  throw_errno(errno, fmt::format("lock '{}'", path_.string()));
+}
+
+bool OutputDirectory::finished() const { return resuming() && is_artifact(path_); }
+
+std::optional<RunRecord> OutputDirectory::recorded() const {
+  const fs::path file = path_ / kOptionsName;
+  if (!resuming() || !fs::exists(file)) return std::nullopt;
+  const Json json = parse_json(read_file(file, 16 << 20), file.string());
+  RunRecord record;
+  try {
+    record.options = json.at("options").get<Json::object_t>();
+    record.drawn = json.at("drawn").get<std::vector<std::string>>();
+  } catch (const Json::exception& error) {
+    throw Error(ExitCode::kInput, fmt::format("{}: not what a run writes ({})", file.string(), error.what()), "--overwrite starts anew");
+  }
+  return record;
+}
+
+void OutputDirectory::open(const RunRecord& record) {
+  if (opened_) return;
+  try {
+    if (!existed_) {
+      fs::create_directories(path_);
+      lock();
+    } else if (mode_ == OutputMode::kOverwrite) {
+      // The manifest goes first: from then on this is no artifact.
+      fs::remove(path_ / kManifestName);
+      for (const auto& entry : fs::directory_iterator(path_)) fs::remove_all(entry.path());
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw_errno(error.code().value(), fmt::format("make '{}'", path_.string()));
+  }
+  const fs::path file = path_ / kOptionsName;
+  if (!fs::exists(file)) write_file_atomic(file, Json{{"options", record.options}, {"drawn", record.drawn}}.dump(1) + "\n");
+  opened_ = true;
+}
+
+}  // namespace fettle

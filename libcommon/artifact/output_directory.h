@@ -1,0 +1,51 @@
+#pragma once
+// The directory that a run makes. It is created late (at the first step), locked against a second process as long as the
+// run lives, and remembers the options of the run so that --resume can compare them.
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fettle {
+
+using Json = nlohmann::json;
+
+enum class OutputMode { kCreate, kResume, kOverwrite };
+
+// options.json: what the run in a directory was started with.
+struct RunRecord {
+  Json options = Json::object();   // as they go into the manifest
+  std::vector<std::string> drawn;  // names of options that were drawn
+};
+
+class OutputDirectory {
+ public:
+  // Looks only: creates and removes nothing but a trial entry in the parent.
+  // Error(kUsage): it exists and `mode` is kCreate; it exists and no run of ours made it (any mode); another process works on it.
+  // Error(kMachine) or Error(kInput): it cannot be written.
+  OutputDirectory(std::filesystem::path path, OutputMode mode);
+  ~OutputDirectory();
+  OutputDirectory(const OutputDirectory&) = delete;
+  OutputDirectory& operator=(const OutputDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  bool resuming() const { return mode_ == OutputMode::kResume && existed_; }
+  bool finished() const;                          // resuming, and the manifest is there
+  std::optional<RunRecord> recorded() const;      // what options.json says; nothing when it is not there yet
+
+  // Makes the directory (after clearing an old one with kOverwrite), locks it and writes options.json. Later calls do nothing.
+  void open(const RunRecord& record);
+
+ private:
+  void lock();
+
+  std::filesystem::path path_;
+  OutputMode mode_;
+  bool existed_ = false;
+  bool opened_ = false;
+  int lock_fd_ = -1;
+};
+
+}  // namespace fettle
