@@ -18,6 +18,8 @@
 #include <optional>
 #include <vector>
 
+#include "dataset/batch_plan.h"
+
 namespace fettle::multiscale {
 
 struct ScaledBatch {
@@ -134,12 +136,6 @@ struct Draws {
   std::function<int64_t(int64_t iteration, int64_t num_choices)> choose;  // -> 0 .. num_choices-1
 };
 Draws seeded_draws(const SamplerOptions& options, int64_t epoch);
-
-struct BatchPlan {
-  int64_t height = 0;
-  int64_t width = 0;
-  std::vector<int64_t> indices;  // of the samples, in order
-};
 
 // Length of the list that one rank reads in an epoch, repeats included; the same for all ranks.
 int64_t samples_per_rank(const SamplerOptions& options);

@@ -1,0 +1,46 @@
+#pragma once
+// The full state of a run, complete or absent: `state/step-XXXXXXXX/` holds tensors.safetensors and state.json, is made as a
+// sibling temporary, synced and renamed. Tensors keep their memory format: LibTorch's fused optimisers give wrong numbers,
+// without an error, when a weight and its momentum differ in it.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fettle {
+
+using Json = nlohmann::json;
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+struct TrainState {
+  int64_t step = 0;      // optimiser steps done
+  NamedTensors tensors;  // "model/conv1.weight", "momentum/0", ...
+  Json facts = Json::object();
+};
+
+// Writes `run/state/step-XXXXXXXX`, then removes all but the last `keep` states and `keep_step`.
+void save_state(const std::filesystem::path& run, const TrainState& state, int keep, std::optional<int64_t> keep_step);
+
+// The step of the latest complete state, or nothing.
+std::optional<int64_t> latest_state(const std::filesystem::path& run);
+
+// Error(kInput) when it is damaged.
+TrainState load_state(const std::filesystem::path& run, int64_t step);
+
+// Takes all states away: the run is complete.
+void remove_states(const std::filesystem::path& run);
+
+// Weights alone, as tensors of a .safetensors file in this order; memory formats are not kept.
+void save_weights(const std::filesystem::path& file, const NamedTensors& tensors);
+
+// Copies every tensor into the one of the same name. Error(kInput) that says how many names are missing or unexpected and
+// shows the first of each, or which shape differs.
+void load_weights(const std::filesystem::path& file, const NamedTensors& into);
+
+}  // namespace fettle

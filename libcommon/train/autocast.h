@@ -1,0 +1,23 @@
+#pragma once
+// bf16 matrix products with fp32 weights, as torch.autocast does it.
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+namespace fettle {
+
+// While it lives, operations on `device` run under autocast in `dtype`; kFloat: nothing happens. Casts of weights are kept
+// from one operation to the next and dropped at the end.
+class AutocastGuard {
+ public:
+  AutocastGuard(c10::Device device, c10::ScalarType dtype);
+  ~AutocastGuard();
+  AutocastGuard(const AutocastGuard&) = delete;
+  AutocastGuard& operator=(const AutocastGuard&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  bool active_;
+};
+
+}  // namespace fettle

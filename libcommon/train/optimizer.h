@@ -1,0 +1,56 @@
+#pragma once
+// SGD (momentum, Nesterov) and AdamW on LibTorch's fused kernels: one pass over each weight, gradient and state.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fettle {
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+struct OptimizerOptions {
+  enum class Kind { kSgd, kAdamW } kind = Kind::kSgd;
+  bool nesterov = false;
+  double momentum = 0.9;
+  double weight_decay = 0;        // of tensors of rank 2 and more
+  double norm_weight_decay = 0;   // of tensors of rank 0 and 1
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // AdamW
+};
+
+class Optimizer {
+ public:
+  // `parameters`: leaves that require gradients, named. Order and names decide the names of the state.
+  Optimizer(NamedTensors parameters, const OptimizerOptions& options);
+
+  // One update at this learning rate with the parameters' .grad(); a parameter without one is left alone.
+  void step(double lr);
+  void zero_grad();  // drops the gradients
+
+  // Momentum buffers and moments, "momentum/conv1.weight": the live tensors, for saving.
+  NamedTensors state() const;
+  // Replaces them. Error(kInput) when a name is missing or a shape differs. The memory format of each is brought in line
+  // with its weight: the fused kernels walk weight, gradient and state side by side and would give wrong numbers otherwise.
+  void load_state(const NamedTensors& saved);
+
+  const NamedTensors& parameters() const { return parameters_; }
+
+ private:
+  struct Group {
+    double weight_decay = 0;
+    std::vector<size_t> members;
+  };
+
+  NamedTensors parameters_;
+  OptimizerOptions options_;
+  std::vector<Group> groups_;
+  std::vector<at::Tensor> first_, second_, steps_;  // momentum or first moment; second moment; AdamW's step counts
+};
+
+// `tensor` with the strides of `like` (same sizes): itself when they agree where a dimension is larger than 1, a copy otherwise.
+at::Tensor with_layout_of(const at::Tensor& tensor, const at::Tensor& like);
+
+}  // namespace fettle

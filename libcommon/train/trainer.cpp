@@ -1,0 +1,421 @@
+#include "train/trainer.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <torch/nn/utils/clip_grad.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/errors.h"
+#include "base/human.h"
+#include "base/progress.h"
+#include "base/signals.h"
+#include "checkpoint/state.h"
+#include "random/stream.h"
+#include "train/autocast.h"
+#include "train/memory.h"
+#include "train/metrics_log.h"
+
+namespace fettle {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// Sample-weighted mean losses since the last report. Part of the state, so that a resumed run reports the same numbers.
+struct LossMeter {
+  int64_t samples = 0;
+  std::vector<std::pair<std::string, double>> sums;  // name, sum of loss * samples
+
+  void add(const std::string& name, double value, int64_t count) {
+    const auto found = std::find_if(sums.begin(), sums.end(), [&](const auto& entry) { return entry.first == name; });
+    if (found == sums.end()) {
+      sums.emplace_back(name, value * static_cast<double>(count));
+    } else {
+      found->second += value * static_cast<double>(count);
+    }
+  }
+  Json means() const {
+    Json object = Json::object();
+    for (const auto& [name, sum] : sums) object[name] = sum / static_cast<double>(samples);
+    return object;
+  }
+  Json to_json() const { return {{"samples", samples}, {"sums", sums}}; }
+  static LossMeter from_json(const Json& json) {
+    return {json.at("samples").get<int64_t>(), json.at("sums").get<std::vector<std::pair<std::string, double>>>()};
+  }
+};
+
+// Where a run is. Counts batches that an optimiser step has consumed; prefetched ones are made again.
+struct Cursor {
+  int64_t step = 0, epoch = 0, batch = 0;
+  double multiply_adds = 0;
+};
+
+std::string first_ids(const std::vector<int64_t>& ids) {
+  std::string text;
+  for (size_t i = 0; i < std::min<size_t>(ids.size(), 8); ++i) text += fmt::format("{}{}", i == 0 ? "" : ", ", ids[i]);
+  return ids.size() > 8 ? fmt::format("{}, ... ({} in all)", text, ids.size()) : text;
+}
+
+// A failed allocation, in words: what the batch needs, what there is, and the batch size that would fit.
+void explain_memory(const c10::Error& error, const StepFacts& facts, const TrainOptions& options, c10::Device device) {
+  const std::string text = error.what_without_backtrace();
+  if (text.find("out of memory") == std::string::npos && text.find("allocate memory") == std::string::npos) return;
+  const double available = static_cast<double>(available_memory(device));
+  std::string message = fmt::format("out of memory at batch size {}", facts.num_samples);
+  std::string hint = "lower --batch-size, or keep it with --grad-accum-steps";
+  if (facts.activation_bytes > 0) {
+    message += fmt::format(": it needs about {} for activations, {} are free", human_bytes(static_cast<uint64_t>(facts.activation_bytes)),
+                           human_bytes(static_cast<uint64_t>(available)));
+    // Leave a tenth for what the estimate does not see.
+    const double fits = std::floor(static_cast<double>(options.batch_size) * std::min(1.0, 0.9 * available / facts.activation_bytes));
+    if (fits >= 1 && fits < static_cast<double>(options.batch_size)) hint = fmt::format("--batch-size {:.0f} would fit, with --grad-accum-steps for the same mean gradient", fits);
+  }
+  throw Error(ExitCode::kMachine, message, hint);
+}
+
+OptimizerOptions optimizer_options(const TrainOptions& options) {
+  OptimizerOptions result;
+  result.kind = options.opt == "adamw" ? OptimizerOptions::Kind::kAdamW : OptimizerOptions::Kind::kSgd;
+  result.nesterov = options.opt == "sgd_nesterov";
+  result.momentum = options.momentum;
+  result.weight_decay = options.weight_decay;
+  result.norm_weight_decay = options.norm_weight_decay.value_or(0);
+  return result;
+}
+
+void append(NamedTensors& all, const std::string& prefix, const NamedTensors& some) {
+  for (const auto& [name, tensor] : some) all.emplace_back(prefix + name, tensor);
+}
+
+NamedTensors extract(const NamedTensors& all, const std::string& prefix) {
+  NamedTensors some;
+  for (const auto& [name, tensor] : all) {
+    if (name.starts_with(prefix)) some.emplace_back(name.substr(prefix.size()), tensor);
+  }
+  return some;
+}
+
+}  // namespace
+
+int64_t steps_in_epoch(const TrainTask& task, int64_t epoch, int64_t grad_accum_steps) {
+  return (task.num_batches(epoch) + grad_accum_steps - 1) / grad_accum_steps;
+}
+
+Schedule make_schedule(const TrainTask& task, const TrainOptions& options) {
+  Schedule schedule{options.lr, options.lr_min, options.lr_scheduler == "cosine", 0, 0};
+  double warmup = 0;
+  for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+    const int64_t steps = steps_in_epoch(task, epoch, options.grad_accum_steps);
+    const double share = std::clamp(options.lr_warmup_epochs - static_cast<double>(epoch), 0.0, 1.0);
+    warmup += share * static_cast<double>(steps);
+    schedule.total_steps += steps;
+  }
+  // A run that is all warm-up still ends at the peak, not beyond it.
+  schedule.warmup_steps = std::min(std::llround(warmup), static_cast<long long>(schedule.total_steps));
+  return schedule;
+}
+
+struct Trainer::Impl {
+  Impl(const TrainOptions& train_options, TrainerSetup trainer_setup, TrainTask& train_task, OutputDirectory& directory, const RunRecord& run_record,
+       Log& run_log)
+      : options(train_options),
+        setup(std::move(trainer_setup)),
+        task(train_task),
+        output(directory),
+        record(run_record),
+        log(run_log),
+        optimizer(setup.parameters, optimizer_options(options)),
+        schedule(make_schedule(task, options)),
+        save_every(parse_save_every(options.save_every)) {
+    if (options.model_ema) ema.emplace(setup.model_state, options.model_ema_decay);
+  }
+
+  TrainResult run();
+  uint64_t restore(int64_t step);  // returns the offset of metrics.jsonl
+  void require_same_machine(const Json& saved) const;
+  void save();
+  bool save_is_due() const;
+  void train_epoch(Progress& progress);
+  void accumulate(int64_t batch, int64_t group_size);
+  void read_losses();
+  void optimizer_step();
+  void report_interval();
+  void finish_epoch();
+  Json validation();
+  double data_wait() const { return finished_epochs_wait + task.data_wait_seconds(); }
+
+  const TrainOptions& options;
+  TrainerSetup setup;
+  TrainTask& task;
+  OutputDirectory& output;
+  const RunRecord& record;
+  Log& log;
+  Optimizer optimizer;
+  Schedule schedule;
+  SaveInterval save_every;
+  std::optional<Ema> ema;
+  std::unique_ptr<MetricsLog> metrics;
+
+  Cursor at;
+  LossMeter interval, epoch_meter;
+  TrainResult result;
+  NamedTensors best;
+  int64_t best_step = -1;
+
+  // Losses that are not read yet: reading one waits for the device.
+  struct Pending {
+    int64_t batch = 0;
+    int64_t samples = 0;
+    std::vector<std::pair<std::string, at::Tensor>> losses;
+  };
+  std::vector<Pending> pending;
+
+  // Volatile facts of this process: rates of the interval, the last save.
+  Clock::time_point interval_began = Clock::now();
+  Clock::time_point epoch_began = Clock::now();
+  Clock::time_point last_save = Clock::now();
+  int64_t interval_samples = 0;
+  double interval_wait_before = 0;
+  double finished_epochs_wait = 0;
+  double last_loss = 0;
+  bool stopped = false;
+};
+
+TrainResult Trainer::Impl::run() {
+  const std::optional<int64_t> saved = output.resuming() ? latest_state(output.path()) : std::nullopt;
+  output.open(record);
+  const uint64_t offset = saved ? restore(*saved) : 0;
+  metrics = std::make_unique<MetricsLog>(output.path() / "metrics.jsonl", offset);
+  if (output.resuming()) log.notice(fmt::format("resuming {} at step {}", output.path().string(), at.step));
+
+  Progress progress(log, "train", "steps", schedule.total_steps, at.step);
+  interval_began = last_save = Clock::now();
+  while (at.epoch < options.epochs && !stopped) train_epoch(progress);
+  result.end = stopped ? TrainEnd::kStopped : TrainEnd::kFinished;
+  result.steps = at.step;
+  result.multiply_adds = at.multiply_adds;
+  return result;
+}
+
+void Trainer::Impl::train_epoch(Progress& progress) {
+  const int64_t num_batches = task.num_batches(at.epoch);
+  task.start_epoch(at.epoch, at.batch);
+  setup.set_training_mode(true);
+  epoch_began = Clock::now();
+  while (at.batch < num_batches) {
+    const int64_t group_size = std::min(options.grad_accum_steps, num_batches - at.batch);
+    for (int64_t i = 0; i < group_size; ++i) accumulate(at.batch + i, group_size);
+    optimizer_step();
+    at.batch += group_size;
+    ++at.step;
+    if (at.step % options.log_interval == 0) report_interval();
+    progress.update(at.step, fmt::format("epoch {}/{}  loss {:.3f}", at.epoch + 1, options.epochs, last_loss));
+    // At an epoch's end the state is saved after validation.
+    if (at.batch == num_batches) break;
+    stopped = stop_requested();
+    if (stopped || save_is_due()) save();
+    if (stopped) return;
+  }
+  finish_epoch();
+  stopped = stop_requested() && at.epoch < options.epochs;
+}
+
+void Trainer::Impl::accumulate(int64_t batch, int64_t group_size) {
+  // Dropout and its like draw from LibTorch's generator: reseeded each step, nothing of it needs saving.
+  at::manual_seed(derive_seed(setup.seed, "torch", at.step * options.grad_accum_steps + batch % options.grad_accum_steps));
+  const StepFacts facts = task.facts(at.epoch, batch);
+  StepLosses losses;
+  try {
+    {
+      const AutocastGuard autocast(setup.device, setup.precision);
+      losses = task.step();
+    }
+    (group_size == 1 ? losses.loss : losses.loss / static_cast<double>(group_size)).backward();
+  } catch (const c10::Error& error) {
+    explain_memory(error, facts, options, setup.device);
+    throw;
+  }
+  Pending entry{batch, facts.num_samples, std::move(losses.parts)};
+  entry.losses.emplace_back("loss", losses.loss);
+  for (auto& [name, tensor] : entry.losses) tensor = tensor.detach();
+  pending.push_back(std::move(entry));
+  if (setup.device.is_cpu() || pending.size() >= 16) read_losses();
+  at.multiply_adds += facts.multiply_adds;
+  interval_samples += facts.num_samples;
+}
+
+void Trainer::Impl::read_losses() {
+  for (const Pending& entry : pending) {
+    for (const auto& [name, tensor] : entry.losses) {
+      const double value = tensor.item<double>();
+      if (!std::isfinite(value)) {
+        throw Error(ExitCode::kNumbers,
+                    fmt::format("{} is {} at step {} (epoch {}, batch {}); samples {}", name, value, at.step, at.epoch, entry.batch,
+                                first_ids(task.facts(at.epoch, entry.batch).sample_ids)),
+                    "a lower --lr, --clip-grad-norm or --precision fp32 may help; --resume starts from the last saved state");
+      }
+      interval.add(name, value, entry.samples);
+      epoch_meter.add(name, value, entry.samples);
+      if (name == "loss") last_loss = value;
+    }
+    interval.samples += entry.samples;
+    epoch_meter.samples += entry.samples;
+  }
+  pending.clear();
+}
+
+void Trainer::Impl::optimizer_step() {
+  if (options.clip_grad_norm) {
+    std::vector<at::Tensor> weights;
+    for (const auto& [name, tensor] : setup.parameters) weights.push_back(tensor);
+    torch::nn::utils::clip_grad_norm_(weights, *options.clip_grad_norm);
+  }
+  optimizer.step(schedule.at(at.step));
+  optimizer.zero_grad();
+  if (ema) ema->update();
+}
+
+void Trainer::Impl::report_interval() {
+  read_losses();
+  const double seconds = seconds_since(interval_began);
+  const double wait = data_wait();
+  Json line = {{"event", "train"},
+               {"epoch", at.epoch},
+               {"step", at.step},
+               {"lr", schedule.at(at.step - 1)},
+               {"samples_per_s", static_cast<double>(interval_samples) / seconds},
+               {"data_wait_percent", 100 * (wait - interval_wait_before) / seconds},
+               {"multiply_adds", at.multiply_adds}};
+  line.update(interval.means());
+  line.update(task.facts(at.epoch, at.batch - 1).report);
+  metrics->write(line);
+  interval = {};
+  interval_samples = 0;
+  interval_wait_before = wait;
+  interval_began = Clock::now();
+}
+
+Json Trainer::Impl::validation() {
+  const at::NoGradGuard no_grad;
+  const AutocastGuard autocast(setup.device, setup.precision);
+  return task.validate(at.epoch);
+}
+
+void Trainer::Impl::finish_epoch() {
+  read_losses();
+  finished_epochs_wait += task.data_wait_seconds();
+  const double train_s = seconds_since(epoch_began);
+  setup.set_training_mode(false);
+  result.last_validation = validation();
+  Json line = {{"event", "epoch"}, {"epoch", at.epoch}, {"step", at.step}, {"multiply_adds", at.multiply_adds}, {"train", epoch_meter.means()}, {"train_s", train_s}};
+  line.update(result.last_validation);
+  if (ema) {
+    ema->swap();
+    result.last_ema_validation = validation();
+    ema->swap();
+    line["ema"] = result.last_ema_validation;
+  }
+  const double value = result.last_validation.at(task.best_metric()).get<double>();
+  if (result.best_epoch < 0 || value > result.best_value) {
+    result.best_epoch = at.epoch;
+    result.best_value = value;
+    best = clones(setup.model_state);
+    best_step = at.step;
+  }
+  metrics->write(line);
+  std::string text = fmt::format("epoch {}/{} in {}: loss {:.4f}", at.epoch + 1, options.epochs, human_duration(train_s), epoch_meter.means().value("loss", 0.0));
+  for (const auto& [name, number] : result.last_validation.items()) text += fmt::format("  {} {:.4g}", name, number.get<double>());
+  log.info(text);
+
+  ++at.epoch;
+  at.batch = 0;
+  epoch_meter = {};
+  save();
+  // Validation and saving belong to no interval.
+  interval_wait_before = finished_epochs_wait;
+  interval_samples = 0;
+  interval_began = Clock::now();
+}
+
+bool Trainer::Impl::save_is_due() const {
+  if (save_every.steps > 0) return at.step % save_every.steps == 0;
+  return seconds_since(last_save) >= save_every.seconds;
+}
+
+void Trainer::Impl::save() {
+  read_losses();
+  TrainState state;
+  state.step = at.step;
+  append(state.tensors, "model/", setup.model_state);
+  append(state.tensors, "optimizer/", optimizer.state());
+  append(state.tensors, "best/", best);
+  if (ema) append(state.tensors, "ema/", ema->average());
+  state.facts = {{"epoch", at.epoch},
+                 {"batch", at.batch},
+                 {"multiply_adds", at.multiply_adds},
+                 {"interval", interval.to_json()},
+                 {"epoch_meter", epoch_meter.to_json()},
+                 {"last_validation", result.last_validation},
+                 {"last_ema_validation", result.last_ema_validation},
+                 {"best", {{"epoch", result.best_epoch}, {"value", result.best_value}, {"step", best_step}}},
+                 {"metrics_bytes", metrics->sync()},
+                 {"instruction_set", setup.machine.instruction_set},
+                 {"libtorch", setup.machine.libtorch}};
+  save_state(output.path(), state, 2, best_step >= 0 ? std::optional(best_step) : std::nullopt);
+  last_save = Clock::now();
+}
+
+void Trainer::Impl::require_same_machine(const Json& saved) const {
+  if (setup.allow_drift) return;
+  const std::string isa = saved.at("instruction_set").get<std::string>();
+  const std::string libtorch = saved.at("libtorch").get<std::string>();
+  if (isa == setup.machine.instruction_set && libtorch == setup.machine.libtorch) return;
+  throw Error(ExitCode::kUsage,
+              fmt::format("--resume: the state was saved with instruction set {} and LibTorch {}; here they are {} and {}", isa, libtorch, setup.machine.instruction_set,
+                          setup.machine.libtorch),
+              "--allow-drift resumes all the same; the result will not be the one of an unbroken run");
+}
+
+uint64_t Trainer::Impl::restore(int64_t step) {
+  const TrainState state = load_state(output.path(), step);
+  const std::string what = fmt::format("the state of step {} in {}", step, output.path().string());
+  try {
+    const Json& facts = state.facts;
+    require_same_machine(facts);
+    at = {step, facts.at("epoch").get<int64_t>(), facts.at("batch").get<int64_t>(), facts.at("multiply_adds").get<double>()};
+    FT_REQUIRE(at.epoch >= 0 && at.epoch <= options.epochs && at.batch >= 0 && (at.epoch == options.epochs || at.batch <= task.num_batches(at.epoch)),
+               "{}: epoch {}, batch {} are not of this run", what, at.epoch, at.batch);
+    interval = LossMeter::from_json(facts.at("interval"));
+    epoch_meter = LossMeter::from_json(facts.at("epoch_meter"));
+    result.last_validation = facts.at("last_validation");
+    result.last_ema_validation = facts.at("last_ema_validation");
+    result.best_epoch = facts.at("best").at("epoch").get<int64_t>();
+    result.best_value = facts.at("best").at("value").get<double>();
+    best_step = facts.at("best").at("step").get<int64_t>();
+    copy_by_name(extract(state.tensors, "model/"), setup.model_state, what);
+    optimizer.load_state(extract(state.tensors, "optimizer/"));
+    best = extract(state.tensors, "best/");
+    if (ema) ema->load(extract(state.tensors, "ema/"));
+    return facts.at("metrics_bytes").get<uint64_t>();
+  } catch (const Json::exception& error) {
+    FT_FAIL(ExitCode::kInput, "{}: not what a run writes: {}", what, error.what());
+  }
+}
+
+Trainer::Trainer(const TrainOptions& options, TrainerSetup setup, TrainTask& task, OutputDirectory& output, const RunRecord& record, Log& log)
+    : impl_(std::make_unique<Impl>(options, std::move(setup), task, output, record, log)) {}
+
+Trainer::~Trainer() = default;
+
+TrainResult Trainer::run() { return impl_->run(); }
+
+const NamedTensors& Trainer::best_weights() const { return impl_->best; }
+
+NamedTensors Trainer::ema_weights() const { return impl_->ema ? impl_->ema->average() : NamedTensors{}; }
+
+}  // namespace fettle

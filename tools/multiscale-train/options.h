@@ -1,0 +1,51 @@
+#pragma once
+// What a user of multiscale-train chooses. Initial values are the defaults.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/flags.h"
+#include "multiscale-train/samplers.h"
+#include "train/options.h"
+
+namespace fettle::multiscale {
+
+struct Options {
+  std::string data;
+  bool hash_inputs = false;
+  std::optional<int64_t> num_classes;
+  int64_t workers = 1;
+
+  std::string arch = "resnet20";
+  TrainOptions train;
+  double label_smoothing = 0;
+
+  std::string sampler = "msc-vbs";
+  std::optional<int64_t> size;
+  std::string sizes;
+  int64_t size_multiple = 32;
+  std::string curriculum = "none";
+  std::string curriculum_from;
+  double curriculum_fraction = 0.5;
+  std::vector<int64_t> curriculum_stages;
+
+  std::string crop_scale = "0.5:1";
+  double hflip = 0.5;
+
+  std::vector<int64_t> eval_sizes;
+  std::optional<int64_t> val_batch_size;
+};
+
+void bind(FlagTable& table, Options& options);
+void validate(const Options& options);
+
+// The sampler's options for a training set of `num_samples` images of `image_size` pixels; `seed` names its streams.
+// Error(kUsage) when they do not fit together.
+SamplerOptions sampler_options(const Options& options, int64_t num_samples, int64_t image_size, uint64_t seed);
+
+// "MIN:MAX" of two numbers; Error(kUsage) that begins with `flag`.
+Bounds parse_bounds(const std::string& text, const std::string& flag);
+
+}  // namespace fettle::multiscale

@@ -1,0 +1,91 @@
+#include "multiscale-train/task.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/errors.h"
+#include "metrics/multiply_adds.h"
+
+namespace fettle::multiscale {
+
+const ImageCost& CostTable::at(int64_t height, int64_t width) {
+  const auto [entry, is_new] = costs_.try_emplace({height, width});
+  if (is_new) {
+    const MultiplyAdds counted = count_multiply_adds(model_, height, width);
+    entry->second.multiply_adds = static_cast<double>(counted.total);
+    for (const LayerMultiplyAdds& layer : counted.layers) {
+      double elements = 1;
+      for (const int64_t n : layer.output_shape) elements *= static_cast<double>(n);
+      // Kept for the backward pass: the convolution's output (for batch norm) and the activation after it (for the next layer).
+      entry->second.activation_elements += 2 * elements;
+    }
+  }
+  return entry->second;
+}
+
+double training_multiply_adds(const std::vector<ScaledBatch>& batches, CostTable& costs) {
+  double total = 0;
+  for (const ScaledBatch& batch : batches) {
+    total += kTrainingPasses * static_cast<double>(batch.batch_size) * costs.at(batch.height, batch.width).multiply_adds;
+  }
+  return total;
+}
+
+MultiscaleTask::MultiscaleTask(Setup setup) : setup_(std::move(setup)), costs_(setup_.model) {
+  for (int64_t epoch = 0; epoch < setup_.sampler.epochs; ++epoch) {
+    sequences_.push_back(batch_sequence(setup_.sampler, epoch));
+    for (const ScaledBatch& batch : sequences_.back()) {
+      setup_.model.require_input(batch.batch_size, setup_.train.channels, batch.height, batch.width, /*training=*/true);
+      costs_.at(batch.height, batch.width);
+    }
+  }
+}
+
+StepFacts MultiscaleTask::facts(int64_t epoch, int64_t batch) const {
+  const ScaledBatch& planned = sequences_[static_cast<size_t>(epoch)][static_cast<size_t>(batch)];
+  const ImageCost& cost = costs_.at(planned.height, planned.width);
+  const double images = static_cast<double>(planned.batch_size);
+  StepFacts facts;
+  facts.num_samples = planned.batch_size;
+  facts.multiply_adds = kTrainingPasses * images * cost.multiply_adds;
+  facts.activation_bytes = images * cost.activation_elements * static_cast<double>(at::elementSize(setup_.loader.dtype));
+  facts.report = {{"height", planned.height}, {"width", planned.width}, {"batch_size", planned.batch_size}};
+  if (epoch == plans_epoch_) facts.sample_ids = plans_[static_cast<size_t>(batch)].indices;
+  return facts;
+}
+
+void MultiscaleTask::start_epoch(int64_t epoch, int64_t first_batch) {
+  loader_.reset();
+  plans_ = plan_epoch(setup_.sampler, epoch);
+  plans_epoch_ = epoch;
+  LoaderOptions loader = setup_.loader;
+  loader.augment = true;
+  loader_ = std::make_unique<ImageLoader>(setup_.train, setup_.normalization, plans_, epoch, first_batch, loader);
+}
+
+StepLosses MultiscaleTask::step() {
+  Batch batch;
+  FT_CHECK(loader_->next(batch), "the loader ended before the epoch");
+  const at::Tensor logits = setup_.model.forward(batch.images);
+  return {at::cross_entropy_loss(logits.to(at::kFloat), batch.labels, {}, at::Reduction::Mean, /*ignore_index=*/-100, setup_.options.label_smoothing), {}};
+}
+
+Json MultiscaleTask::validate(int64_t) {
+  const ClassificationResult result = evaluate(setup_.sampler.height.base);
+  return {{"val_top1_percent", result.top1_percent}, {"val_top5_percent", result.top5_percent}, {"val_ece", result.ece}, {"val_nll", result.nll}};
+}
+
+ClassificationResult MultiscaleTask::evaluate(int64_t size) {
+  // The same pixels a batch at every size, so that memory stays what training needs.
+  ScaledBatch base = setup_.sampler.base();
+  base.batch_size = setup_.options.val_batch_size.value_or(base.batch_size);
+  const std::vector<BatchPlan> plans = sequential_plans(setup_.validation.num_images, scaled_batch_size(base, size, size), size, size);
+  ImageLoader loader(setup_.validation, setup_.normalization, plans, 0, 0, setup_.loader);
+  ClassificationMeter meter;
+  Batch batch;
+  while (loader.next(batch)) meter.add(setup_.model.forward(batch.images), batch.labels);
+  return meter.result();
+}
+
+}  // namespace fettle::multiscale
