@@ -1,7 +1,6 @@
 // Maps, hashes and gzip.
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
-#include <zlib.h>
 
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "io/mapped_file.h"
 #include "io/sha256.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/gzip.h"
 #include "tests/support/temp_dir.h"
 
 using namespace fettle;
@@ -18,20 +18,6 @@ namespace {
 
 std::span<const uint8_t> as_bytes(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 std::string as_text(std::span<const uint8_t> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
-std::string gzip(std::string_view text) {
-  z_stream stream{};
-  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(deflateBound(&stream, text.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 }  // namespace
 
