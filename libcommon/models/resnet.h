@@ -1,0 +1,26 @@
+#pragma once
+// ResNet (He et al., arXiv 1512.03385) as torchvision has it: stem of 7x7/2 convolution and 3x3/2 maximum, four stages,
+// the stride of a bottleneck on its 3x3 convolution, tensor names conv1 bn1 layer1.0.conv1 ... layer2.0.downsample.0 ... fc.
+// Initialisation as torchvision's: convolutions normal with deviation sqrt(2 / fan_out), batch norm 1 and 0, fc uniform
+// within 1 / sqrt(fan_in).
+
+#include <memory>
+
+#include "models/image_classifier.h"
+
+namespace fettle {
+
+struct ResNetDescription {
+  int64_t depth = 18;         // 18, 34, 50
+  int64_t in_channels = 3;    // of the image
+  int64_t num_classes = 1000;
+};
+
+// {"family": "resnet", "arch": "resnet18", "in_channels": 3, "num_classes": 1000}
+nlohmann::json to_json(const ResNetDescription& description);
+ResNetDescription resnet_description_from_json(const nlohmann::json& json);
+
+// Convolutions and fc at zero, until initialise() or weights from a file. Takes any image from 1 x 1 on.
+std::shared_ptr<ImageClassifier> make_resnet(const ResNetDescription& description);
+
+}  // namespace fettle
