@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -48,8 +49,8 @@ bool is_channels_last(const at::Tensor& tensor) {
 }
 
 void write_tensors(const fs::path& file, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
-  std::vector<TensorInfo> specs;
-  for (const auto& [name, tensor] : tensors) specs.push_back(tensor_spec(name, tensor));
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, tensor] : tensors) specs.push_back({name, to_dtype(tensor.scalar_type()), tensor.sizes().vec()});
   SafetensorsWriter writer(file, specs, metadata);
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor dense = tensor.detach().to(at::kCPU).contiguous();

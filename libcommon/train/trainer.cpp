@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <torch/nn/utils/clip_grad.h>
 
 #include <algorithm>
 #include <chrono>
@@ -86,6 +85,18 @@ OptimizerOptions optimizer_options(const TrainOptions& options) {
   result.weight_decay = options.weight_decay;
   result.norm_weight_decay = options.norm_weight_decay.value_or(0);
   return result;
+}
+
+// Scales all gradients so that their joint L2 norm is at most `limit`, as torch.nn.utils.clip_grad_norm_ does.
+void clip_gradients(const NamedTensors& parameters, double limit) {
+  std::vector<at::Tensor> gradients;
+  for (const auto& [name, tensor] : parameters) {
+    if (tensor.grad().defined()) gradients.push_back(tensor.grad());
+  }
+  if (gradients.empty()) return;
+  const at::NoGradGuard no_grad;
+  const at::Tensor norm = at::stack(at::_foreach_norm(gradients)).norm();
+  at::_foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp_max(1.0));
 }
 
 void append(NamedTensors& all, const std::string& prefix, const NamedTensors& some) {
@@ -270,11 +281,7 @@ void Trainer::Impl::read_losses() {
 }
 
 void Trainer::Impl::optimizer_step() {
-  if (options.clip_grad_norm) {
-    std::vector<at::Tensor> weights;
-    for (const auto& [name, tensor] : setup.parameters) weights.push_back(tensor);
-    torch::nn::utils::clip_grad_norm_(weights, *options.clip_grad_norm);
-  }
+  if (options.clip_grad_norm) clip_gradients(setup.parameters, *options.clip_grad_norm);
   optimizer.step(schedule.at(at.step));
   optimizer.zero_grad();
   if (ema) ema->update();
