@@ -154,8 +154,8 @@ void require_known(const json& object, std::string_view where, std::initializer_
 std::vector<int64_t> read_integers(const Case& test, std::string_view name) {
   const TensorInfo& info = find_tensor(test, name);
   std::vector<int64_t> out;
-  FT_REQUIRE(read_integral(info.dtype, test.tensors.bytes(info), out), "{}: tensor '{}' is {}, expected integers", test.directory.string(), name,
-             dtype_name(info.dtype));
+  FT_REQUIRE(read_integral(info.dtype, test.tensors.bytes(info), out), "{}: tensor '{}' is {}, expected integers",
+             test.directory.string(), name, dtype_name(info.dtype));
   return out;
 }
 

@@ -134,9 +134,10 @@ TEST_CASE("golden: links to folders are followed, also in circles") {
 
 TEST_CASE("golden: tensors read as numbers whatever their type") {
   const test::TempDir dir;
-  const std::vector<TensorSpec> specs{{"i64", Dtype::kI64, {2}}, {"f64", Dtype::kF64, {1}}, {"f32", Dtype::kF32, {2}}, {"i32", Dtype::kI32, {1}},
-                                      {"u16", Dtype::kU16, {1}}, {"f16", Dtype::kF16, {4}}, {"bf16", Dtype::kBF16, {2}}, {"u8", Dtype::kU8, {2}},
-                                      {"i8", Dtype::kI8, {1}},   {"bool", Dtype::kBool, {2}}};
+  const std::vector<TensorSpec> specs{{"i64", Dtype::kI64, {2}}, {"f64", Dtype::kF64, {1}}, {"f32", Dtype::kF32, {2}},
+                                      {"i32", Dtype::kI32, {1}}, {"u16", Dtype::kU16, {1}}, {"f16", Dtype::kF16, {4}},
+                                      {"bf16", Dtype::kBF16, {2}}, {"u8", Dtype::kU8, {2}}, {"i8", Dtype::kI8, {1}},
+                                      {"bool", Dtype::kBool, {2}}};
   SafetensorsWriter writer(dir / "t.safetensors", specs, {});
   write_tensor<int64_t>(writer, {-3, int64_t{1} << 60});
   write_tensor<double>(writer, {0.1});

@@ -32,6 +32,13 @@ void check_close(double found, double expected, double tolerance) {
   CHECK(std::abs(found - expected) <= tolerance);
 }
 
+// Says where two lists part instead of printing both.
+void check_equal(const char* what, const std::vector<int64_t>& found, const std::vector<int64_t>& expected) {
+  const auto [a, b] = std::mismatch(found.begin(), found.end(), expected.begin(), expected.end());
+  INFO(what << ": " << found.size() << " numbers against " << expected.size() << ", the first that differs is at " << a - found.begin());
+  CHECK((a == found.end() && b == expected.end()));
+}
+
 // [base_h, base_w, batch or frames, min_h, max_h, min_w, max_w, scales, divisor]
 SamplerOptions set_options(const json& row) {
   SamplerOptions o;
@@ -267,8 +274,8 @@ void run_sequence(const Case& test) {
         batches.insert(batches.end(), {batch.height, batch.width, static_cast<int64_t>(batch.indices.size())});
         indices.insert(indices.end(), batch.indices.begin(), batch.indices.end());
       }
-      CHECK(batches == read_integers(test, "batches." + key));
-      CHECK(indices == read_integers(test, "indices." + key));
+      check_equal("batches", batches, read_integers(test, "batches." + key));
+      check_equal("indices", indices, read_integers(test, "indices." + key));
       const Work work = work_of(batch_sequence(o, epoch, draws));
       CHECK(work.samples == static_cast<int64_t>(indices.size()));
       if (expected.contains("len." + key)) CHECK(samples_per_rank(o) == expected["len." + key].get<int64_t>());
