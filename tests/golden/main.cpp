@@ -8,6 +8,7 @@
 int main(int argc, char** argv) {
   using namespace fettle;
   std::vector<golden::Kind> kinds = golden::sampling_kinds();
+  for (golden::Kind& kind : golden::vision_kinds()) kinds.push_back(std::move(kind));
   const std::filesystem::path folder = test::golden_folder();
   golden::Report report;
   golden::register_cases(folder, kinds, report);
