@@ -36,7 +36,8 @@ function(fettle_kernel name)
   target_link_libraries(fettle_kernel_${name} PUBLIC fettle_flags fettle_kernel_support OpenMP::OpenMP_CXX PRIVATE fettle_warnings)
   if(FETTLE_BENCH AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${name}_bench.cpp)
     add_executable(bench-${name} ${name}/${name}_bench.cpp)
-    target_link_libraries(bench-${name} PRIVATE fettle_kernel_${name} fettle_warnings)
+    # A benchmark is a program, not a kernel: base tells it which commit it measures.
+    target_link_libraries(bench-${name} PRIVATE fettle_kernel_${name} fettle_base fettle_warnings)
   endif()
 endfunction()
 

@@ -14,17 +14,16 @@ struct ScaleBias {
 // Checks everything that the header promises and fills `affine`.
 Status batch_finish_prepare(const BatchFinishArgs& args, ScaleBias* affine);
 
-// A run of `count` values whose channels follow each other with period `period` (1..16), starting with channel 0:
-//   out[i] = in[i] * scale[i % period] + bias[i % period]
-using ConvertRun = void (*)(const uint8_t* in, int64_t count, int period, const float* scale, const float* bias, void* out);
+// Rows [first_row, last_row) of the B * H rows, on the calling thread; the arguments are prepared and not empty.
+using FinishRows = void (*)(const BatchFinishArgs& args, const ScaleBias& affine, int64_t first_row, int64_t last_row);
 
-struct ConvertVariant {
-  ConvertRun to_f32;
-  ConvertRun to_bf16;
+struct FinishVariant {
+  FinishRows to_f32;
+  FinishRows to_bf16;
 };
-ConvertVariant batch_finish_baseline();
-ConvertVariant batch_finish_avx2();
-ConvertVariant batch_finish_avx512();
+FinishVariant batch_finish_baseline();
+FinishVariant batch_finish_avx2();
+FinishVariant batch_finish_avx512();
 
 // Runs prepared arguments on the CPU with one instruction set, which the CPU must have.
 void batch_finish_cpu(const BatchFinishArgs& args, const ScaleBias& affine, Isa isa);

@@ -9,6 +9,8 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/batch_finish/batch_finish_variants.h"
 #include "tests/kernels/batch_finish_reference.h"
@@ -143,23 +145,24 @@ TEST_CASE("batch_finish: hand-worked values, both layouts, with and without a fl
   expect({0, 1, 0, 1.2, -0.1, 0});
 }
 
-TEST_CASE("batch_finish: bf16 rounds to nearest, ties to even") {
-  // With std 1/255 and mean 0 the f32 value is the pixel itself; 8 bits of mantissa hold every one.
-  const uint8_t in[] = {0, 1, 127, 255};
-  const float mean[] = {0.0f}, std[] = {1.0f / 255};
-  uint16_t out[4];
-  BatchFinishArgs args{in, nullptr, mean, std, out, 1, 1, 4, 1, DType::kBF16, ImageLayout::kNhwc, 1};
-  REQUIRE(batch_finish({}, args, {}) == Status::kOk);
-  for (int i = 0; i < 4; ++i) CHECK(test::from_bf16(out[i]) == static_cast<float>(in[i]));
-  // 0.5 * pixel + 128: halves are ties at a spacing of 1.
-  const float half_std[] = {2.0f / 255}, half_mean[] = {-256.0f / 255};
-  const uint8_t ties[] = {1, 3, 5, 7};  // 128.5 129.5 130.5 131.5
-  args.in = ties, args.mean = half_mean, args.std = half_std;
-  REQUIRE(batch_finish({}, args, {}) == Status::kOk);
-  CHECK(test::from_bf16(out[0]) == 128.0f);
-  CHECK(test::from_bf16(out[1]) == 130.0f);
-  CHECK(test::from_bf16(out[2]) == 130.0f);
-  CHECK(test::from_bf16(out[3]) == 132.0f);
+TEST_CASE("batch_finish: bf16 rounds to nearest, ties to even, in the vectors and in the rest") {
+  // 0.5 * pixel + 128 with eight bits of mantissa: the spacing is 1, odd pixels are ties.
+  const float mean[] = {-256.0f / 255}, std[] = {2.0f / 255};
+  const std::pair<uint8_t, float> cases[] = {{0, 128}, {1, 128}, {2, 129}, {3, 130}, {5, 130}, {7, 132}, {253, 254}, {255, 256}};
+  std::vector<uint8_t> in;
+  for (size_t i = 0; i < 16 * 8 + 3; ++i) in.push_back(cases[i % 8].first);
+  const auto count = static_cast<int64_t>(in.size());
+  for_each_isa([&](Isa isa) {
+    std::vector<uint16_t> out(in.size());
+    BatchFinishArgs args{in.data(), nullptr, mean, std, out.data(), 1, 1, count, 1, DType::kBF16, ImageLayout::kNhwc, 1};
+    ScaleBias affine;
+    REQUIRE(batch_finish_prepare(args, &affine) == Status::kOk);
+    batch_finish_cpu(args, affine, isa);
+    for (size_t i = 0; i < out.size(); ++i) {
+      INFO(isa_name(isa) << " at " << i);
+      CHECK(test::from_bf16(out[i]) == cases[i % 8].second);
+    }
+  });
 }
 
 TEST_CASE("batch_finish: every variant equals the plain loops bit for bit over a table of sizes") {
