@@ -1,6 +1,6 @@
 #include "checkpoint/tensors.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstring>
 

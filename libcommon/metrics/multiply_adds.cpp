@@ -1,7 +1,7 @@
 #include "metrics/multiply_adds.h"
 
 #include <ATen/record_function.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <string_view>
 #include <unordered_map>
@@ -112,7 +112,7 @@ MultiplyAdds count_multiply_adds(const torch::nn::Module& module, const std::fun
   for (const auto& parameter : module.named_parameters()) {
     count.names[parameter.value().storage().data()] = parameter.key().substr(0, parameter.key().rfind('.'));
   }
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const Counting counting(count);
   forward();
   return std::move(count.result);

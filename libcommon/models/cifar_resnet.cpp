@@ -1,6 +1,6 @@
 #include "models/cifar_resnet.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <charconv>
 #include <cmath>

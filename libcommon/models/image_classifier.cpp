@@ -1,6 +1,6 @@
 #include "models/image_classifier.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "base/errors.h"
 

@@ -1,11 +1,11 @@
 #include "models/layers.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace fettle {
 
 Convolution::Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride) : stride_(stride), padding_(kernel / 2) {
-  weight = register_parameter("weight", torch::zeros({out_channels, in_channels, kernel, kernel}));
+  weight = register_parameter("weight", at::zeros({out_channels, in_channels, kernel, kernel}));
 }
 
 at::Tensor Convolution::forward(const at::Tensor& x) const {
@@ -13,11 +13,11 @@ at::Tensor Convolution::forward(const at::Tensor& x) const {
 }
 
 BatchNorm::BatchNorm(int64_t num_channels) {
-  weight = register_parameter("weight", torch::ones({num_channels}));
-  bias = register_parameter("bias", torch::zeros({num_channels}));
-  running_mean = register_buffer("running_mean", torch::zeros({num_channels}));
-  running_var = register_buffer("running_var", torch::ones({num_channels}));
-  num_batches_tracked = register_buffer("num_batches_tracked", torch::zeros({}, at::kLong));
+  weight = register_parameter("weight", at::ones({num_channels}));
+  bias = register_parameter("bias", at::zeros({num_channels}));
+  running_mean = register_buffer("running_mean", at::zeros({num_channels}));
+  running_var = register_buffer("running_var", at::ones({num_channels}));
+  num_batches_tracked = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
 }
 
 at::Tensor BatchNorm::forward(const at::Tensor& x) {
@@ -26,7 +26,7 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
 }
 
 void BatchNorm::reset() {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   weight.fill_(1);
   bias.zero_();
   running_mean.zero_();
@@ -41,8 +41,8 @@ void reset_batch_norms(torch::nn::Module& module) {
 }
 
 Linear::Linear(int64_t in_features, int64_t out_features) {
-  weight = register_parameter("weight", torch::zeros({out_features, in_features}));
-  bias = register_parameter("bias", torch::zeros({out_features}));
+  weight = register_parameter("weight", at::zeros({out_features, in_features}));
+  bias = register_parameter("bias", at::zeros({out_features}));
 }
 
 at::Tensor Linear::forward(const at::Tensor& x) const { return at::linear(x, weight, bias); }

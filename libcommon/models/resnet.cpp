@@ -1,6 +1,6 @@
 #include "models/resnet.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <array>
 #include <cmath>

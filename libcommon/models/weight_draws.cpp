@@ -1,7 +1,7 @@
 #include "models/weight_draws.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace fettle {
 namespace {
@@ -19,13 +19,13 @@ uint64_t stream_seed(uint64_t seed, std::string_view name) {
 }  // namespace
 
 void WeightDraws::normal(std::string_view name, at::Tensor tensor, double standard_deviation) const {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Generator generator = at::detail::createCPUGenerator(stream_seed(seed_, name));
   tensor.copy_(at::empty(tensor.sizes(), at::kDouble).normal_(0, standard_deviation, generator));
 }
 
 void WeightDraws::uniform(std::string_view name, at::Tensor tensor, double bound) const {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Generator generator = at::detail::createCPUGenerator(stream_seed(seed_, name));
   tensor.copy_(at::empty(tensor.sizes(), at::kDouble).uniform_(-bound, bound, generator));
 }

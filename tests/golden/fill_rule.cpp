@@ -1,6 +1,6 @@
 #include "tests/golden/fill_rule.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 

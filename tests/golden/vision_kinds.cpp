@@ -1,5 +1,5 @@
 // Golden kinds of the vision section: architectures, accuracy and calibration, cross-entropy, multiply-adds.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -57,7 +57,7 @@ void check_keys(const Case& test, const std::vector<StateEntry>& state) {
 }
 
 void fill(ImageClassifier& model, uint64_t seed, double gain) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (StateEntry& entry : state_dict(model)) {
     if (entry.tensor.is_floating_point()) entry.tensor.copy_(filled(entry.name, entry.tensor.sizes(), seed, gain));
   }
@@ -76,7 +76,7 @@ void check_training(const Case& test, ImageClassifier& model, const at::Tensor& 
       std::vector<double> probe = uniform("probe:" + entry.name, seed, gradient.numel());
       for (double& p : probe) p = 2 * p - 1;
       norms.push_back(gradient.norm().item<double>());
-      probes.push_back(gradient.dot(torch::tensor(probe, at::kDouble)).item<double>());
+      probes.push_back(gradient.dot(at::tensor(probe, at::kDouble)).item<double>());
     } else if (entry.tensor.is_floating_point()) {
       buffer_norms.push_back(entry.tensor.to(at::kDouble).norm().item<double>());
     } else {
@@ -85,7 +85,7 @@ void check_training(const Case& test, ImageClassifier& model, const at::Tensor& 
   }
   const auto check = [&](const std::string& name, const std::vector<double>& got, const at::Tensor& scale = {}) {
     const at::Tensor want = to_tensor(test.tensors, name);
-    check_tensors(precision + " " + name, torch::tensor(got, at::kDouble), want, tolerance_from(tolerance.at(name).at(precision)), scale);
+    check_tensors(precision + " " + name, at::tensor(got, at::kDouble), want, tolerance_from(tolerance.at(name).at(precision)), scale);
   };
   const at::Tensor scale = to_tensor(test.tensors, "grad_norm");
   check("train_loss", {loss.item<double>()});
@@ -121,7 +121,7 @@ void run_architecture(const Case& test) {
     typed->eval();
     at::Tensor logits;
     {
-      const torch::NoGradGuard no_grad;
+      const at::NoGradGuard no_grad;
       logits = typed->forward(image.to(type));
     }
     CHECK(logits.scalar_type() == type);
@@ -151,7 +151,7 @@ ClassificationMeter metered(const at::Tensor& logits, const at::Tensor& labels, 
   return meter;
 }
 
-at::Tensor as_double(const std::vector<int64_t>& numbers) { return torch::tensor(numbers, at::kLong).to(at::kDouble); }
+at::Tensor as_double(const std::vector<int64_t>& numbers) { return at::tensor(numbers, at::kLong).to(at::kDouble); }
 
 void run_calibration(const Case& test) {
   const at::Tensor logits = to_tensor(test.tensors, "logits"), labels = to_tensor(test.tensors, "labels");
@@ -163,12 +163,12 @@ void run_calibration(const Case& test) {
     const auto check = [&](const at::Tensor& got) { check_tensors(name, got.reshape(want.sizes()), want, tolerance); };
     const auto bins_of = [&](int64_t num_bins) { return metered(logits, labels, num_bins).state().bins; };
     if (name == "nll") {
-      check(torch::tensor(metered(logits, labels, 15).result().nll, at::kDouble));
+      check(at::tensor(metered(logits, labels, 15).result().nll, at::kDouble));
     } else if (const int64_t k = number_after(name, "top", "_percent"); k == 1 || k == 5) {
       const ClassificationResult result = metered(logits, labels, 15).result();
-      check(torch::tensor(k == 1 ? result.top1_percent : result.top5_percent, at::kDouble));
+      check(at::tensor(k == 1 ? result.top1_percent : result.top5_percent, at::kDouble));
     } else if (const int64_t n = number_after(name, "ece"); n > 0) {
-      check(torch::tensor(metered(logits, labels, n).result().ece, at::kDouble));
+      check(at::tensor(metered(logits, labels, n).result().ece, at::kDouble));
     } else if (const int64_t count_bins = number_after(name, "bin_count"); count_bins > 0) {
       check(as_double(bins_of(count_bins).num_samples));
     } else if (const int64_t accuracy_bins = number_after(name, "bin_accuracy"); accuracy_bins > 0) {
@@ -176,7 +176,7 @@ void run_calibration(const Case& test) {
       check(as_double(bins.num_correct) / as_double(bins.num_samples).clamp_min(1));
     } else if (const int64_t confidence_bins = number_after(name, "bin_confidence"); confidence_bins > 0) {
       const CalibrationBins bins = bins_of(confidence_bins);
-      check(torch::tensor(bins.confidence_sum, at::kDouble) / as_double(bins.num_samples).clamp_min(1));
+      check(at::tensor(bins.confidence_sum, at::kDouble) / as_double(bins.num_samples).clamp_min(1));
     } else if (const int64_t edge_bins = number_after(name, "edge_bins"); edge_bins > 0) {
       std::vector<int64_t> got;
       for (const double confidence : read_doubles(test, "edge_confidence" + std::to_string(edge_bins))) got.push_back(CalibrationBins::bin_index(confidence, edge_bins));
@@ -199,8 +199,8 @@ void run_topk(const Case& test) {
     if (k == 0) continue;
     const at::Tensor want = to_tensor(test.tensors, info);
     check_tensors(info.name, (100 * (ranks < k).to(at::kDouble).mean()).reshape(want.sizes()), want, tolerance);
-    if (k == 1) check_tensors("meter top-1", torch::tensor(result.top1_percent, at::kDouble).reshape(want.sizes()), want, tolerance);
-    if (k == 5) check_tensors("meter top-5", torch::tensor(result.top5_percent, at::kDouble).reshape(want.sizes()), want, tolerance);
+    if (k == 1) check_tensors("meter top-1", at::tensor(result.top1_percent, at::kDouble).reshape(want.sizes()), want, tolerance);
+    if (k == 5) check_tensors("meter top-5", at::tensor(result.top5_percent, at::kDouble).reshape(want.sizes()), want, tolerance);
   }
   if (test.tensors.find("logits_nan") == nullptr) return;
   const at::Tensor broken = to_tensor(test.tensors, "logits_nan");

@@ -1,6 +1,6 @@
 #include "tests/support/tensor_compare.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
 
@@ -13,24 +13,24 @@ namespace {
 const double kInf = std::numeric_limits<double>::infinity();
 const double kNan = std::numeric_limits<double>::quiet_NaN();
 
-at::Tensor values(std::vector<double> numbers) { return torch::tensor(numbers, at::kDouble); }
+at::Tensor values(std::vector<double> numbers) { return at::tensor(numbers, at::kDouble); }
 
 }  // namespace
 
 TEST_CASE("tensor comparer: equal tensors agree, whatever their memory format") {
   CHECK(compare_tensors(values({1, 2}), values({1, 2})).empty());
-  CHECK(compare_tensors(torch::zeros({0, 3}), torch::zeros({0, 3})).empty());
-  CHECK(compare_tensors(torch::tensor(1.5), torch::tensor(1.5)).empty());
-  const at::Tensor image = torch::arange(24.0).reshape({1, 2, 3, 4});
+  CHECK(compare_tensors(at::zeros({0, 3}), at::zeros({0, 3})).empty());
+  CHECK(compare_tensors(at::tensor(1.5), at::tensor(1.5)).empty());
+  const at::Tensor image = at::arange(24.0).reshape({1, 2, 3, 4});
   CHECK(compare_tensors(image.contiguous(at::MemoryFormat::ChannelsLast), image).empty());
   CHECK(compare_tensors(image.to(at::kBFloat16), image.to(at::kBFloat16)).empty());
 }
 
 TEST_CASE("tensor comparer: shape and dtype come first") {
-  CHECK(compare_tensors(torch::zeros({2}), torch::zeros({1, 2})) == "got Float [2], want Float [1, 2]");
-  CHECK(compare_tensors(torch::zeros({2}), torch::zeros({2}, at::kDouble)) == "got Float [2], want Double [2]");
-  CHECK(compare_tensors(torch::zeros({0}), torch::zeros({0, 1})) != "");
-  CHECK(compare_tensors(at::Tensor(), torch::zeros({1})) == "a tensor is undefined");
+  CHECK(compare_tensors(at::zeros({2}), at::zeros({1, 2})) == "got Float [2], want Float [1, 2]");
+  CHECK(compare_tensors(at::zeros({2}), at::zeros({2}, at::kDouble)) == "got Float [2], want Double [2]");
+  CHECK(compare_tensors(at::zeros({0}), at::zeros({0, 1})) != "");
+  CHECK(compare_tensors(at::Tensor(), at::zeros({1})) == "a tensor is undefined");
 }
 
 TEST_CASE("tensor comparer: NaN and the infinities must sit in the same places") {
@@ -51,17 +51,17 @@ TEST_CASE("tensor comparer: a tolerance is absolute plus relative, and NaN as on
 }
 
 TEST_CASE("tensor comparer: the worst place is told with its indices") {
-  at::Tensor got = torch::zeros({2, 3}, at::kDouble);
+  at::Tensor got = at::zeros({2, 3}, at::kDouble);
   got[0][1] = 1;
   got[1][2] = -4;
-  const std::string text = compare_tensors(got, torch::zeros({2, 3}, at::kDouble), {.atol = 0.5});
+  const std::string text = compare_tensors(got, at::zeros({2, 3}, at::kDouble), {.atol = 0.5});
   CHECK_THAT(text, Catch::StartsWith("2 of 6 differ, worst at [1, 2]: got -4, want 0"));
 }
 
 TEST_CASE("tensor comparer: integers are compared exactly") {
   const int64_t big = (int64_t{1} << 60) + 1;
-  CHECK(compare_tensors(torch::tensor({big}), torch::tensor({big})).empty());
-  CHECK(compare_tensors(torch::tensor({big}), torch::tensor({big - 1})) == "integers differ, first at [0]");
-  CHECK(compare_tensors(torch::tensor({true, false}), torch::tensor({true, true})) == "integers differ, first at [1]");
-  CHECK(compare_tensors(torch::tensor({int64_t{3}}), torch::tensor({int64_t{4}}), {.atol = 1}).empty());
+  CHECK(compare_tensors(at::tensor({big}), at::tensor({big})).empty());
+  CHECK(compare_tensors(at::tensor({big}), at::tensor({big - 1})) == "integers differ, first at [0]");
+  CHECK(compare_tensors(at::tensor({true, false}), at::tensor({true, true})) == "integers differ, first at [1]");
+  CHECK(compare_tensors(at::tensor({int64_t{3}}), at::tensor({int64_t{4}}), {.atol = 1}).empty());
 }
