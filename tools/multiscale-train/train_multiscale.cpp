@@ -3,14 +3,16 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "base/human.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "checkpoint/state.h"
-#include "device/device.h"
+#include "dataset/dataset_id.h"
 #include "device/precision.h"
+#include "device/tool_hooks.h"
 #include "io/file.h"
 #include "models/factory.h"
 #include "models/state_dict.h"
@@ -21,44 +23,147 @@
 namespace fettle::multiscale {
 namespace {
 
-// The random streams of the run, apart from the sampler's and the loader's own.
-uint64_t weights_seed(uint64_t seed) { return derive_seed(seed, "weights"); }
-
-NamedTensors parameters_of(const torch::nn::Module& model) {
-  NamedTensors parameters;
+NamedTensors tensors_of(const torch::nn::Module& model, bool parameters_only) {
+  NamedTensors tensors;
   for (const StateEntry& entry : state_dict(model)) {
-    if (entry.is_parameter) parameters.emplace_back(entry.name, entry.tensor);
+    if (entry.is_parameter || !parameters_only) tensors.emplace_back(entry.name, entry.tensor);
   }
-  return parameters;
+  return tensors;
 }
 
-NamedTensors state_of(const torch::nn::Module& model) {
-  NamedTensors state;
-  for (const StateEntry& entry : state_dict(model)) state.emplace_back(entry.name, entry.tensor);
-  return state;
+ArchFamily precision_family(const ModelDescription& description) {
+  if (std::holds_alternative<CifarResNetDescription>(description)) return ArchFamily::kCifarResnet;
+  return std::get<ResNetDescription>(description).depth >= 50 ? ArchFamily::kResnetBottleneck : ArchFamily::kResnetBasic;
 }
 
 std::vector<int64_t> evaluation_sizes(const Options& options, const SamplerOptions& sampler) {
-  if (!options.eval_sizes.empty()) {
-    const std::set<int64_t> sizes(options.eval_sizes.begin(), options.eval_sizes.end());
-    return {sizes.begin(), sizes.end()};
+  std::set<int64_t> sizes(options.eval_sizes.begin(), options.eval_sizes.end());
+  if (sizes.empty()) {
+    sizes.insert(sampler.height.base);
+    for (const ScaledBatch& batch : size_set(sampler, sampler.epochs - 1)) sizes.insert(batch.height);
   }
-  std::set<int64_t> sizes{sampler.height.base};
-  for (const ScaledBatch& batch : size_set(sampler, sampler.epochs - 1)) sizes.insert(batch.height);
   return {sizes.begin(), sizes.end()};
 }
 
-void print_evaluation(const Json& rows, Log& log) {
-  log.info("  size    top-1 %      ECE");
-  for (const Json& row : rows) log.info(fmt::format("  {:>4}  {:>9.2f}  {:>7.4f}", row["size"].get<int64_t>(), row["top1_percent"].get<double>(), row["ece"].get<double>()));
+// Accuracy and calibration by size, and their means, as metrics; a table for people on the way.
+Json evaluate_sizes(const std::vector<int64_t>& sizes, MultiscaleTask& task, const c10::Device& device, at::ScalarType precision, Log& log) {
+  const at::NoGradGuard no_grad;
+  const AutocastGuard autocast(device, precision);
+  Json metrics = Json::object();
+  double top1_sum = 0, ece_sum = 0;
+  log.info("  size   top-1 %      ECE");
+  for (const int64_t size : sizes) {
+    const ClassificationResult result = task.evaluate(size);
+    metrics[fmt::format("val_top1_percent_at_{}", size)] = result.top1_percent;
+    metrics[fmt::format("val_ece_at_{}", size)] = result.ece;
+    top1_sum += result.top1_percent;
+    ece_sum += result.ece;
+    log.info(fmt::format("  {:>4}  {:>8.2f}  {:>7.4f}", size, result.top1_percent, result.ece));
+  }
+  metrics["val_top1_percent_mean"] = top1_sum / static_cast<double>(sizes.size());
+  metrics["val_ece_mean"] = ece_sum / static_cast<double>(sizes.size());
+  return metrics;
+}
+
+// What timm needs to make the network beside model.safetensors; nothing for networks it does not know.
+std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& model, const Json& preprocessing) {
+  static const std::vector<std::string> known = {"resnet18", "resnet34", "resnet50"};
+  if (std::find(known.begin(), known.end(), arch) == known.end()) return std::nullopt;
+  const int64_t size = preprocessing.at("size").get<int64_t>();
+  return Json{{"architecture", arch},
+              {"num_classes", model.num_classes()},
+              {"model_args", {{"in_chans", model.in_channels()}}},
+              {"pretrained_cfg",
+               {{"input_size", {model.in_channels(), size, size}},
+                {"mean", preprocessing.at("mean")},
+                {"std", preprocessing.at("std")},
+                {"interpolation", "bilinear"},
+                {"crop_pct", 1.0},
+                {"first_conv", "conv1"},
+                {"classifier", "fc"},
+                {"num_classes", model.num_classes()}}}};
 }
 
 }  // namespace
 
 Report train_multiscale(const Options& options, RunContext& context) {
-  const device::Session& session = device::session_of(context.common);
-  ImageData data = load_images(options.data, options.num_classes);
-  return {};
+  const auto began = std::chrono::steady_clock::now();
+  const c10::Device device(context.common.device);
+  const ImageDataset data = load_image_dataset(options.data, options.num_classes);
+  context.log.info(fmt::format("data: {}: {} training and {} test images of {}x{}x{}, {} classes", data.folder.string(), with_thousands(data.train.num_images),
+                               with_thousands(data.test.num_images), data.train.height, data.train.width, data.train.channels, data.train.num_classes));
+  FT_REQUIRE(data.train.height == data.train.width || options.size, "{}: images are {}x{}; --size says which square size they are trained at", data.folder.string(),
+             data.train.height, data.train.width);
+
+  const ModelDescription description = describe(options.arch, data.train.channels, data.train.num_classes);
+  const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(description));
+  context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
+  context.log.info(fmt::format("precision: {}", precision.why));
+
+  const std::shared_ptr<ImageClassifier> model = make_model(description, derive_seed(context.seed(), "weights"));
+  const SamplerOptions sampler = sampler_options(options, data.train.num_images, data.train.height, context.seed());
+  const std::vector<int64_t> sizes = evaluation_sizes(options, sampler);
+  for (const int64_t size : sizes) model->require_input(1, data.train.channels, size, size, /*training=*/false);
+
+  if (context.common.dry_run) {
+    const RunPlan plan = plan_run(sampler, *model, precision.dtype);
+    Json result = to_json(plan);
+    result["precision"] = context.record.options["precision"];
+    return {.text = to_text(plan), .result = result};
+  }
+
+  convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
+  model->to(device);
+  const Normalization normalization = channel_statistics(data.train);
+  MultiscaleTask task({.options = options,
+                       .sampler = sampler,
+                       .train = data.train,
+                       .validation = data.test,
+                       .normalization = normalization,
+                       .model = *model,
+                       .loader = {.threads = static_cast<int>(options.workers), .seed = context.seed(), .dtype = precision.dtype, .device = device}});
+  TrainerSetup setup{.parameters = tensors_of(*model, true),
+                     .model_state = tensors_of(*model, false),
+                     .set_training_mode = [&](bool on) { model->train(on); },
+                     .device = device,
+                     .precision = precision.dtype,
+                     .seed = context.seed(),
+                     .machine = device_machine_facts(),
+                     .allow_drift = context.common.allow_drift};
+  Trainer trainer(options.train, setup, task, *context.output, context.record, context.log);
+  const TrainResult trained = trainer.run();
+  if (trained.end == TrainEnd::kStopped) {
+    context.log.notice(fmt::format("stopped at step {}; the same command with --resume continues", trained.steps));
+    return {.code = stop_signal() == SIGINT ? ExitCode::kInterrupted : ExitCode::kTerminated};
+  }
+
+  const std::filesystem::path& directory = context.output->path();
+  context.inputs = {{"data", recorded_path(data.folder, directory), dataset_id(data.folder, options.hash_inputs)}};
+  Manifest manifest = context.manifest("classifier");
+  manifest.metrics = trained.last_validation;
+  model->eval();
+  manifest.metrics.update(evaluate_sizes(sizes, task, device, precision.dtype, context.log));
+  manifest.metrics["best_val_top1_percent"] = trained.best_value;
+  manifest.metrics["best_epoch"] = trained.best_epoch + 1;
+  manifest.metrics["train_multiply_adds"] = trained.multiply_adds;
+  manifest.metrics["fixed_size_multiply_adds"] = plan_run(sampler, *model, precision.dtype).fixed_size_multiply_adds;
+  for (const auto& [name, value] : trained.last_ema_validation.items()) manifest.metrics["ema_" + name] = value;
+
+  const Json preprocessing = {{"size", sampler.height.base}, {"resize", "squash"}, {"interpolation", "bilinear"}, {"mean", normalization.mean}, {"std", normalization.std}};
+  manifest.model = to_json(description);
+  manifest.model["preprocessing"] = preprocessing;
+  manifest.model["class_names"] = data.class_names;
+  std::vector<std::string> files = {"model.safetensors", "model_best.safetensors"};
+  save_weights(directory / files[0], tensors_of(*model, false));
+  save_weights(directory / files[1], trainer.best_weights());
+  if (options.train.model_ema) save_weights(directory / files.emplace_back("model_ema.safetensors"), trainer.ema_weights());
+  if (const auto config = timm_config(options.arch, *model, preprocessing)) write_file_atomic(directory / files.emplace_back("config.json"), config->dump(1) + "\n");
+  manifest.run["wall_s"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  manifest.run["device"] = context.common.device;
+  manifest.run["libtorch"] = device_machine_facts().libtorch;
+  write_manifest(directory, manifest, files);
+  remove_states(directory);
+  return {.artifact = directory, .result = {{"id", manifest_id(read_manifest(directory))}}, .metrics = manifest.metrics};
 }
 
 }  // namespace fettle::multiscale

@@ -1,0 +1,220 @@
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+#include "models/factory.h"
+#include "models/layers.h"
+#include "models/state_dict.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/tensor_compare.h"
+
+using namespace fettle;
+using fettle::test::check_tensors;
+using fettle::test::expect_error;
+
+namespace {
+
+std::map<std::string, at::Tensor> by_name(const torch::nn::Module& module) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const StateEntry& entry : state_dict(module)) tensors[entry.name] = entry.tensor;
+  return tensors;
+}
+
+std::string shape_of(const at::Tensor& tensor) { return fmt::format("{}x{}", tensor.size(0), tensor.size(1)); }
+
+}  // namespace
+
+TEST_CASE("models: every architecture has the published number of parameters") {
+  const std::map<std::string, int64_t> published = {{"resnet18", 11689512}, {"resnet34", 21797672}, {"resnet50", 25557032}, {"resnet20", 269722},
+                                                    {"resnet32", 464154},   {"resnet44", 658586},   {"resnet56", 853018}};
+  CHECK(model_names().size() == published.size());
+  for (const std::string& name : model_names()) {
+    INFO(name);
+    const bool cifar = std::holds_alternative<CifarResNetDescription>(describe(name, 3, 10));
+    CHECK(num_parameters(*make_model(describe(name, 3, cifar ? 10 : 1000))) == published.at(name));
+  }
+}
+
+TEST_CASE("models: state_dict names and order are those of the public weights") {
+  const auto names = [](const std::string& arch) {
+    std::vector<std::string> list;
+    for (const StateEntry& entry : state_dict(*make_model(describe(arch, 3, 10)))) list.push_back(entry.name);
+    return list;
+  };
+  const std::vector<std::string> cifar = names("resnet20");
+  const std::vector<std::string> start = {"conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked", "layer1.0.conv1.weight",
+                                          "layer1.0.bn1.weight"};
+  CHECK(std::vector<std::string>(cifar.begin(), cifar.begin() + 8) == start);
+  CHECK(cifar.size() == 19 * 6 + 2);
+  CHECK(cifar[cifar.size() - 8] == "layer3.2.conv2.weight");
+  CHECK(cifar[cifar.size() - 2] == "linear.weight");
+  CHECK(cifar.back() == "linear.bias");
+  const std::vector<std::string> large = names("resnet34");
+  for (const char* name : {"layer2.0.downsample.0.weight", "layer2.0.downsample.1.num_batches_tracked", "layer3.5.bn2.bias", "fc.weight", "fc.bias"}) {
+    INFO(name);
+    CHECK(std::count(large.begin(), large.end(), name) == 1);
+  }
+  CHECK(std::count(large.begin(), large.end(), "layer1.0.downsample.0.weight") == 0);
+}
+
+TEST_CASE("models: an unknown name is refused with the nearest one") {
+  expect_error(ExitCode::kUsage, "did you mean resnet18?", [] { describe("resnet-18", 3, 10); });
+  expect_error(ExitCode::kUsage, "expected one of resnet18 resnet34", [] { describe("vgg", 3, 10); });
+}
+
+TEST_CASE("models: a description survives JSON, and the model hands out its own") {
+  for (const std::string& name : model_names()) {
+    const nlohmann::json json = to_json(describe(name, 2, 7));
+    CHECK(json.at("arch") == name);
+    CHECK(json.size() == 4);
+    const ModelDescription read = model_description_from_json(nlohmann::json::parse(json.dump()));
+    CHECK(to_json(read) == json);
+    CHECK(make_model(read)->description() == json);
+    CHECK(make_model(read)->in_channels() == 2);
+    CHECK(make_model(read)->num_classes() == 7);
+    CHECK(make_model(read)->family() == json.at("family"));
+  }
+}
+
+TEST_CASE("models: a damaged description is the file's fault, and the message names the key") {
+  const auto refuse = [](const std::string& text, const std::string& part) {
+    INFO(text);
+    expect_error(ExitCode::kInput, part, [&] { model_description_from_json(nlohmann::json::parse(text)); });
+  };
+  refuse(R"([1])", "expected an object");
+  refuse(R"({"arch": "resnet18"})", "'family' is missing");
+  refuse(R"({"family": "vgg", "arch": "vgg16", "in_channels": 3, "num_classes": 10})", "found \"vgg\"");
+  refuse(R"({"family": 3})", "found 3");
+  for (const std::string family : {"resnet", "cifar_resnet"}) {
+    const std::string head = R"({"family": ")" + family + R"(", )";
+    refuse(head + R"("arch": "resnet20", "in_channels": 3})", "'num_classes' is missing");
+    refuse(head + R"("arch": "resnet20", "in_channels": 3, "num_classes": 10, "width": 2})", "unknown key 'width'");
+    refuse(head + R"("arch": "resnet20", "in_channels": 0, "num_classes": 10})", "in_channels must be an integer of 1 to 65536, found 0");
+    refuse(head + R"("arch": "resnet20", "in_channels": 3, "num_classes": 2.5})", "num_classes must be");
+    refuse(head + R"("arch": "resnet20", "in_channels": 3, "num_classes": 18446744073709551615})", "found 18446744073709551615");
+    refuse(head + R"("arch": 20, "in_channels": 3, "num_classes": 10})", "arch must be text");
+    for (const std::string arch : {"resnet", "resnet21", "resnet020", "resnet2", "resnet20x", "resnet99999999999999999999", "net20", "resnet-4"}) {
+      refuse(head + R"("arch": ")" + arch + R"(", "in_channels": 3, "num_classes": 10})", "found '" + arch + "'");
+    }
+  }
+  refuse(R"({"family": "resnet", "arch": "resnet20", "in_channels": 3, "num_classes": 10})", "resnet18, resnet34 and resnet50, found 'resnet20'");
+}
+
+TEST_CASE("models: initial weights depend on the seed alone and leave the global generator where it was") {
+  at::manual_seed(5);
+  const at::Tensor expected_draw = at::rand({4});
+  at::manual_seed(5);
+  const auto first = by_name(*make_model(describe("resnet20", 1, 10), 3));
+  const at::Tensor draw = at::rand({4});
+  check_tensors("a draw after a model was made", draw, expected_draw);
+  const auto again = by_name(*make_model(describe("resnet20", 1, 10), 3));
+  const auto other = by_name(*make_model(describe("resnet20", 1, 10), 4));
+  for (const auto& [name, tensor] : first) {
+    check_tensors(name, again.at(name), tensor);
+    if (name.ends_with("conv1.weight") || name.starts_with("linear")) CHECK_FALSE(tensor.equal(other.at(name)));
+  }
+  // Another head leaves the other layers' draws alone.
+  const auto wider = by_name(*make_model(describe("resnet20", 1, 100), 3));
+  check_tensors("a convolution", wider.at("layer3.2.conv2.weight"), first.at("layer3.2.conv2.weight"));
+}
+
+TEST_CASE("models: initial weights have the documented distributions") {
+  struct Expected {
+    std::string arch, convolution, linear;
+    double deviation;
+  };
+  // layer3.0.conv2: fan_out 256 * 9 in ResNet-18, fan_in 64 * 9 in the CIFAR nets.
+  for (const Expected& e : {Expected{"resnet18", "layer3.0.conv2.weight", "fc", std::sqrt(2.0 / (256 * 9))}, Expected{"resnet20", "layer3.0.conv2.weight", "linear", std::sqrt(2.0 / (64 * 9))}}) {
+    INFO(e.arch);
+    const auto tensors = by_name(*make_model(describe(e.arch, 3, 1000), 1));
+    const at::Tensor weight = tensors.at(e.convolution).to(at::kDouble);
+    // 36,864 draws at least: the deviation is known to 0.4 %, the mean to 0.5 % of it.
+    CHECK(weight.std().item<double>() == Approx(e.deviation).epsilon(0.02));
+    CHECK(std::abs(weight.mean().item<double>()) < 0.03 * e.deviation);
+    CHECK(weight.abs().max().item<double>() > 3.5 * e.deviation);  // a Gaussian's tail, not a uniform's
+    const at::Tensor linear = tensors.at(e.linear + ".weight").to(at::kDouble);
+    const double bound = 1 / std::sqrt(static_cast<double>(linear.size(1)));
+    const at::Tensor bias = tensors.at(e.linear + ".bias").to(at::kDouble);
+    CHECK(bias.abs().max().item<double>() <= bound);
+    CHECK(bias.std().item<double>() == Approx(bound / std::sqrt(3.0)).epsilon(0.1));
+    const bool uniform = e.arch == "resnet18";
+    CHECK(linear.std().item<double>() == Approx(uniform ? bound / std::sqrt(3.0) : std::sqrt(2.0) * bound).epsilon(0.02));
+    CHECK((linear.abs().max().item<double>() <= bound) == uniform);
+  }
+  // The stem tells fan_out from fan_in: 16 * 9 against 3 * 9.
+  CHECK(by_name(*make_model(describe("resnet20", 3, 10), 1)).at("conv1.weight").std().item<double>() == Approx(std::sqrt(2.0 / 27)).epsilon(0.1));
+  CHECK(by_name(*make_model(describe("resnet18", 3, 10), 1)).at("conv1.weight").std().item<double>() == Approx(std::sqrt(2.0 / (64 * 49))).epsilon(0.05));
+}
+
+TEST_CASE("models: initialise forgets a training that went before") {
+  const auto model = make_model(describe("resnet20", 1, 10), 3);
+  const auto fresh = by_name(*make_model(describe("resnet20", 1, 10), 3));
+  model->forward(at::randn({4, 1, 8, 8}));
+  {
+    const at::NoGradGuard no_grad;
+    for (at::Tensor& parameter : model->parameters()) parameter.add_(1);
+  }
+  CHECK_FALSE(by_name(*model).at("bn1.running_mean").equal(fresh.at("bn1.running_mean")));
+  model->initialise(3);
+  for (const auto& [name, tensor] : by_name(*model)) check_tensors(name, tensor, fresh.at(name));
+}
+
+TEST_CASE("models: any size from one pixel on, square or not, any number of channels and classes") {
+  const at::NoGradGuard no_grad;
+  for (const std::string& name : model_names()) {
+    if (name == "resnet34" || name == "resnet44" || name == "resnet56") continue;  // the same code as their neighbours
+    const auto model = make_model(describe(name, 2, 7), 1);
+    CHECK(model->min_input_size() == 1);
+    for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 5}, {3, 2}, {17, 40}, {33, 31}}) {
+      INFO(name << " at " << height << "x" << width);
+      model->eval();
+      CHECK(shape_of(model->forward(at::ones({1, 2, height, width}))) == "1x7");
+      model->train();
+      const at::Tensor logits = model->forward(at::randn({2, 2, height, width}));
+      CHECK(shape_of(logits) == "2x7");
+      CHECK(logits.isfinite().all().item<bool>());
+    }
+  }
+}
+
+TEST_CASE("models: what a network cannot take is refused before it runs") {
+  for (const auto& [name, stride] : std::vector<std::pair<std::string, int64_t>>{{"resnet18", 32}, {"resnet20", 4}}) {
+    INFO(name);
+    const auto model = make_model(describe(name, 3, 10), 1);
+    expect_error(ExitCode::kUsage, "0x8 pixels is too small: the network takes 1x1 and up", [&] { model->forward(at::zeros({2, 3, 0, 8})); });
+    expect_error(ExitCode::kUsage, "images of 3 channels, found 1", [&] { model->forward(at::zeros({2, 1, 8, 8})); });
+    expect_error(ExitCode::kBug, "found 3 dimensions", [&] { model->forward(at::zeros({3, 8, 8})); });
+    // Batch norm needs two values a channel in training: exactly where LibTorch would refuse too.
+    expect_error(ExitCode::kUsage, "a batch of 1 at", [&] { model->forward(at::zeros({1, 3, stride, stride})); });
+    CHECK(shape_of(model->forward(at::randn({1, 3, stride, stride + 1}))) == "1x10");
+    CHECK(shape_of(model->forward(at::randn({2, 3, 1, 1}))) == "2x10");
+    CHECK_NOTHROW(model->require_input(1, 3, 1, 1, false));
+  }
+}
+
+TEST_CASE("models: conversions keep counters integral and move convolutions to channels-last") {
+  const auto model = make_model(describe("resnet20", 3, 10), 1);
+  const auto before = by_name(*make_model(describe("resnet20", 3, 10), 1));
+  convert_floating(*model, at::kDouble);
+  convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
+  for (const StateEntry& entry : state_dict(*model)) {
+    INFO(entry.name);
+    CHECK(entry.tensor.scalar_type() == (entry.name.ends_with("num_batches_tracked") ? at::kLong : at::kDouble));
+    if (entry.tensor.dim() == 4) CHECK(entry.tensor.is_contiguous(at::MemoryFormat::ChannelsLast));
+    CHECK(entry.tensor.requires_grad() == entry.is_parameter);
+    check_tensors(entry.name, entry.tensor, before.at(entry.name).to(entry.tensor.scalar_type()));
+  }
+}
+
+TEST_CASE("models: batch norm counts its batches in training only") {
+  const auto model = make_model(describe("resnet20", 1, 10), 1);
+  const auto count = [&] { return by_name(*model).at("layer2.0.bn1.num_batches_tracked").item<int64_t>(); };
+  model->forward(at::randn({2, 1, 8, 8}));
+  CHECK(count() == 1);
+  model->eval();
+  model->forward(at::randn({2, 1, 8, 8}));
+  CHECK(count() == 1);
+}
