@@ -26,7 +26,8 @@ void collect(const fs::path& folder, const std::string& prefix, std::vector<fs::
   std::error_code error;
   const fs::path real = fs::canonical(folder, error);
   require_ok(error, folder);
-  FT_REQUIRE(std::find(ancestors.begin(), ancestors.end(), real) == ancestors.end(), "'{}' leads back to a folder that holds it", folder.string());
+  FT_REQUIRE(std::find(ancestors.begin(), ancestors.end(), real) == ancestors.end(),
+             "'{}' leads back to a folder that holds it", folder.string());
   ancestors.push_back(real);
   fs::directory_iterator entry(folder, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {

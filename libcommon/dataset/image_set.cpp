@@ -32,9 +32,12 @@ LabelledImages read_part(const fs::path& folder, const std::string& part) {
   const fs::path labels_path = find_file(folder, part + "-labels-idx1-ubyte");
   IdxArray images = read_idx(images_path);
   const IdxArray labels = read_idx(labels_path);
-  FT_REQUIRE(images.shape.size() == 3, "'{}' has {} dimensions, expected 3 (images, height, width)", images_path.string(), images.shape.size());
+  FT_REQUIRE(images.shape.size() == 3,
+             "'{}' has {} dimensions, expected 3 (images, height, width)", images_path.string(), images.shape.size());
   FT_REQUIRE(labels.shape.size() == 1, "'{}' has {} dimensions, expected 1 (a label an image)", labels_path.string(), labels.shape.size());
-  FT_REQUIRE(labels.shape[0] == images.shape[0], "'{}' has {} labels, expected {}, one for each image of '{}'", labels_path.string(), labels.shape[0], images.shape[0], images_path.filename().string());
+  FT_REQUIRE(labels.shape[0] == images.shape[0],
+             "'{}' has {} labels, expected {}, one for each image of '{}'",
+             labels_path.string(), labels.shape[0], images.shape[0], images_path.filename().string());
   ImageSet set;
   set.num_images = images.shape[0];
   set.height = images.shape[1];
@@ -49,7 +52,8 @@ void require_labels_below(const LabelledImages& part, int64_t num_classes) {
   const auto& labels = part.set.labels;
   const auto bad = std::find_if(labels.begin(), labels.end(), [&](int64_t label) { return label >= num_classes; });
   if (bad == labels.end()) return;
-  FT_FAIL(ExitCode::kInput, "'{}' has the label {} at position {}, expected 0 to {}", part.labels_path.string(), *bad, bad - labels.begin(), num_classes - 1);
+  FT_FAIL(ExitCode::kInput,
+          "'{}' has the label {} at position {}, expected 0 to {}", part.labels_path.string(), *bad, bad - labels.begin(), num_classes - 1);
 }
 
 // The number of distinct labels, which must be 0, 1, ... without a gap.
@@ -60,7 +64,8 @@ int64_t count_classes(const LabelledImages& part) {
   const auto missing = std::find(seen.begin(), seen.end(), false);
   if (missing != seen.end()) {
     throw Error(ExitCode::kInput,
-                fmt::format("'{}' has labels up to {} but none is {}: expected 0 to C-1 without a gap", part.labels_path.string(), seen.size() - 1, missing - seen.begin()),
+                fmt::format("'{}' has labels up to {} but none is {}: expected 0 to C-1 without a gap",
+                            part.labels_path.string(), seen.size() - 1, missing - seen.begin()),
                 fmt::format("--num-classes {} if some classes are meant to have no images", seen.size()));
   }
   return static_cast<int64_t>(seen.size());
@@ -81,7 +86,8 @@ ImageDataset load_image_dataset(const std::string& data, std::optional<int64_t> 
 
   LabelledImages train = read_part(folder, "train");
   LabelledImages test = read_part(folder, "t10k");
-  FT_REQUIRE(test.set.height == train.set.height && test.set.width == train.set.width, "the test images in '{}' are {}x{}, expected {}x{} as for training", folder.string(),
+  FT_REQUIRE(test.set.height == train.set.height && test.set.width == train.set.width,
+             "the test images in '{}' are {}x{}, expected {}x{} as for training", folder.string(),
              test.set.height, test.set.width, train.set.height, train.set.width);
   const int64_t count = num_classes ? *num_classes : count_classes(train);
   require_labels_below(train, count);

@@ -9,7 +9,12 @@
 namespace fettle {
 
 PrefetchQueue::PrefetchQueue(int num_threads, int num_slots, int64_t first_job, int64_t num_jobs, Prepare prepare)
-    : first_job_(first_job), end_job_(first_job + num_jobs), prepare_(std::move(prepare)), next_job_(first_job), done_job_(first_job), wanted_job_(first_job) {
+    : first_job_(first_job),
+      end_job_(first_job + num_jobs),
+      prepare_(std::move(prepare)),
+      next_job_(first_job),
+      done_job_(first_job),
+      wanted_job_(first_job) {
   FT_CHECK(num_threads >= 0 && num_slots >= 1 && num_jobs >= 0, "{} threads, {} slots, {} jobs", num_threads, num_slots, num_jobs);
   slots_.resize(static_cast<size_t>(num_slots));
   try {

@@ -32,7 +32,8 @@ struct Header {
 Header parse_header(std::span<const uint8_t> bytes, std::string_view name, uint64_t max_bytes) {
   FT_REQUIRE(bytes.size() >= 4, "{} is truncated: {} bytes, an IDX header has at least 8", name, bytes.size());
   FT_REQUIRE(bytes[0] == 0 && bytes[1] == 0, "{} is no IDX file: it begins with {:02x} {:02x}, expected 00 00", name, bytes[0], bytes[1]);
-  FT_REQUIRE(bytes[2] == kUnsignedByte, "{} holds values of type 0x{:02x} ({}), expected 0x08 (unsigned bytes)", name, bytes[2], type_name(bytes[2]));
+  FT_REQUIRE(bytes[2] == kUnsignedByte,
+             "{} holds values of type 0x{:02x} ({}), expected 0x08 (unsigned bytes)", name, bytes[2], type_name(bytes[2]));
   const uint64_t rank = bytes[3];
   FT_REQUIRE(rank >= 1 && rank <= kMaxRank, "{} has {} dimensions, expected 1 to {}", name, rank, kMaxRank);
   Header header;
@@ -48,7 +49,9 @@ Header parse_header(std::span<const uint8_t> bytes, std::string_view name, uint6
     header.shape.push_back(static_cast<int64_t>(size));
   }
   overflow = __builtin_add_overflow(num_values, header.header_bytes, &header.total_bytes) || overflow;
-  FT_REQUIRE(!overflow && header.total_bytes <= max_bytes, "{} claims {} values, more than the {} bytes that it may have", name, overflow ? "over 2^64" : std::to_string(num_values), max_bytes);
+  FT_REQUIRE(!overflow && header.total_bytes <= max_bytes,
+             "{} claims {} values, more than the {} bytes that it may have",
+             name, overflow ? "over 2^64" : std::to_string(num_values), max_bytes);
   return header;
 }
 
@@ -70,8 +73,10 @@ IdxArray decode_idx(std::span<const uint8_t> bytes, std::string_view name, uint6
   } else {
     header = parse_header(bytes, name, max_bytes);
   }
-  FT_REQUIRE(bytes.size() >= header.total_bytes, "{} is truncated: {} bytes, its dimensions need {}", name, bytes.size(), header.total_bytes);
-  FT_REQUIRE(bytes.size() == header.total_bytes, "{} is oversized: more than the {} bytes that its dimensions need", name, header.total_bytes);
+  FT_REQUIRE(bytes.size() >= header.total_bytes,
+             "{} is truncated: {} bytes, its dimensions need {}", name, bytes.size(), header.total_bytes);
+  FT_REQUIRE(bytes.size() == header.total_bytes,
+             "{} is oversized: more than the {} bytes that its dimensions need", name, header.total_bytes);
   const auto values = bytes.subspan(static_cast<size_t>(header.header_bytes));
   IdxArray array;
   array.shape = std::move(header.shape);

@@ -104,14 +104,17 @@ std::string read_file(const fs::path& path, uint64_t max_bytes) {
   // The size is a hint only: a pipe has none, and a file may grow meanwhile.
   struct stat info {};
   std::string contents;
-  if (fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode)) contents.reserve(static_cast<size_t>(std::min<uint64_t>(static_cast<uint64_t>(info.st_size), max_bytes)));
+  if (fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode)) {
+    contents.reserve(static_cast<size_t>(std::min(static_cast<uint64_t>(info.st_size), max_bytes)));
+  }
   std::array<char, 65536> block;
   while (true) {
     const ssize_t count = ::read(descriptor, block.data(), block.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_errno(errno, fmt::format("read '{}'", path.string()));
     if (count == 0) return contents;
-    FT_REQUIRE(static_cast<uint64_t>(count) <= max_bytes - contents.size(), "'{}' is larger than the {} bytes that such a file may have", path.string(), max_bytes);
+    FT_REQUIRE(static_cast<uint64_t>(count) <= max_bytes - contents.size(),
+               "'{}' is larger than the {} bytes that such a file may have", path.string(), max_bytes);
     contents.append(block.data(), static_cast<size_t>(count));
   }
 }

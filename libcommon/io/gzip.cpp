@@ -57,8 +57,10 @@ std::vector<uint8_t> gunzip_prefix(std::span<const uint8_t> bytes, uint64_t max_
       continue;
     }
     if (status == Z_MEM_ERROR) throw Error(ExitCode::kMachine, fmt::format("not enough memory to unpack {}", name));
-    FT_REQUIRE(status == Z_OK || status == Z_BUF_ERROR, "{} is corrupt: {} at byte {} of {}", name, stream.msg != nullptr ? stream.msg : "bad gzip data", in_used, bytes.size());
-    FT_REQUIRE(in_used < bytes.size() || out_used == out.size(), "{} is truncated: it ends in the middle of a gzip stream, after {} bytes", name, bytes.size());
+    FT_REQUIRE(status == Z_OK || status == Z_BUF_ERROR,
+               "{} is corrupt: {} at byte {} of {}", name, stream.msg != nullptr ? stream.msg : "bad gzip data", in_used, bytes.size());
+    FT_REQUIRE(in_used < bytes.size() || out_used == out.size(),
+               "{} is truncated: it ends in the middle of a gzip stream, after {} bytes", name, bytes.size());
   }
   out.resize(out_used);
   return out;

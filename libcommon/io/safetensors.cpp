@@ -84,7 +84,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
         break;
       default:
         field_ = text;
-        FT_REQUIRE(field_ == "dtype" || field_ == "shape" || field_ == "data_offsets", "{}: tensor {} has an unknown field {}", file_, quote(name_), quote(field_));
+        FT_REQUIRE(field_ == "dtype" || field_ == "shape" || field_ == "data_offsets",
+                   "{}: tensor {} has an unknown field {}", file_, quote(name_), quote(field_));
         FT_REQUIRE(fields_.insert(field_).second, "{}: tensor {} has the field '{}' twice", file_, quote(name_), field_);
     }
     return true;
@@ -113,14 +114,16 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (field_ == "data_offsets") {
       offsets_.push_back(value);
     } else {
-      FT_REQUIRE(value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()), "{}: tensor {} has a dimension of {}, more than 63 bits hold", file_, quote(name_), value);
+      FT_REQUIRE(value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()),
+                 "{}: tensor {} has a dimension of {}, more than 63 bits hold", file_, quote(name_), value);
       tensor_.shape.push_back(static_cast<int64_t>(value));
     }
     return true;
   }
 
   bool end_array() override {
-    FT_REQUIRE(field_ == "shape" || offsets_.size() == 2, "{}: tensor {} has {} data_offsets, expected 2", file_, quote(name_), offsets_.size());
+    FT_REQUIRE(field_ == "shape" || offsets_.size() == 2,
+               "{}: tensor {} has {} data_offsets, expected 2", file_, quote(name_), offsets_.size());
     place_ = Place::kTensor;
     return true;
   }
@@ -145,7 +148,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   [[noreturn]] void unexpected(const std::string& what) {
     const bool outside = place_ == Place::kStart || place_ == Place::kEnd;
-    FT_FAIL(ExitCode::kInput, "{}: the header holds {} where none belongs ({})", file_, what, outside ? "at its top" : "in " + quote(name_));
+    FT_FAIL(ExitCode::kInput,
+            "{}: the header holds {} where none belongs ({})", file_, what, outside ? "at its top" : "in " + quote(name_));
   }
 
   void begin_entry() {
@@ -162,7 +166,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   void end_tensor() {
-    for (const char* field : {"dtype", "shape", "data_offsets"}) FT_REQUIRE(fields_.contains(field), "{}: tensor {} has no '{}'", file_, quote(name_), field);
+    for (const char* field : {"dtype", "shape", "data_offsets"}) {
+      FT_REQUIRE(fields_.contains(field), "{}: tensor {} has no '{}'", file_, quote(name_), field);
+    }
     tensor_.begin = offsets_[0];
     tensor_.end = offsets_[1];
     header_.tensors.push_back(std::move(tensor_));
@@ -185,10 +191,15 @@ void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, std::str
   for (const TensorInfo& tensor : header.tensors) {
     const auto expected = tensor_bytes(tensor.dtype, tensor.shape);
     FT_REQUIRE(expected, "{}: the shape of tensor {} overflows 63 bits", file, quote(tensor.name));
-    FT_REQUIRE(tensor.begin <= tensor.end, "{}: tensor {} ends at {}, before it begins at {}", file, quote(tensor.name), tensor.end, tensor.begin);
-    FT_REQUIRE(tensor.end <= data_bytes, "{}: tensor {} ends at byte {} of the data, beyond its {} bytes (a truncated file?)", file, quote(tensor.name), tensor.end, data_bytes);
-    FT_REQUIRE(tensor.end - tensor.begin == *expected, "{}: tensor {} has {} bytes, its shape and dtype need {}", file, quote(tensor.name), tensor.end - tensor.begin, *expected);
-    FT_REQUIRE(tensor.begin >= covered, "{}: tensor {} begins at byte {} and overlaps the one that ends at {}", file, quote(tensor.name), tensor.begin, covered);
+    FT_REQUIRE(tensor.begin <= tensor.end,
+               "{}: tensor {} ends at {}, before it begins at {}", file, quote(tensor.name), tensor.end, tensor.begin);
+    FT_REQUIRE(tensor.end <= data_bytes,
+               "{}: tensor {} ends at byte {} of the data, beyond its {} bytes (a truncated file?)",
+               file, quote(tensor.name), tensor.end, data_bytes);
+    FT_REQUIRE(tensor.end - tensor.begin == *expected,
+               "{}: tensor {} has {} bytes, its shape and dtype need {}", file, quote(tensor.name), tensor.end - tensor.begin, *expected);
+    FT_REQUIRE(tensor.begin >= covered,
+               "{}: tensor {} begins at byte {} and overlaps the one that ends at {}", file, quote(tensor.name), tensor.begin, covered);
     FT_REQUIRE(tensor.begin == covered, "{}: {} bytes before tensor {} belong to none", file, tensor.begin - covered, quote(tensor.name));
     covered = tensor.end;
   }
@@ -201,11 +212,14 @@ int64_t dtype_bytes(Dtype dtype) { return row_of(dtype).bytes; }
 std::string_view dtype_name(Dtype dtype) { return row_of(dtype).name; }
 
 SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> bytes, uint64_t file_size, std::string_view name) {
-  FT_REQUIRE(file_size >= kLengthBytes && bytes.size() >= kLengthBytes, "{} is no safetensors file: {} bytes, too few for a header", name, file_size);
+  FT_REQUIRE(file_size >= kLengthBytes && bytes.size() >= kLengthBytes,
+             "{} is no safetensors file: {} bytes, too few for a header", name, file_size);
   uint64_t length = 0;
   for (size_t i = 0; i < kLengthBytes; ++i) length |= uint64_t{bytes[i]} << (8 * i);
-  FT_REQUIRE(length <= kMaxHeaderBytes, "{} is no safetensors file: a header of {} bytes, more than the {} allowed", name, length, kMaxHeaderBytes);
-  FT_REQUIRE(length <= file_size - kLengthBytes, "{}: the header of {} bytes reaches beyond the file of {} bytes (a truncated file?)", name, length, file_size);
+  FT_REQUIRE(length <= kMaxHeaderBytes,
+             "{} is no safetensors file: a header of {} bytes, more than the {} allowed", name, length, kMaxHeaderBytes);
+  FT_REQUIRE(length <= file_size - kLengthBytes,
+             "{}: the header of {} bytes reaches beyond the file of {} bytes (a truncated file?)", name, length, file_size);
   FT_CHECK(length <= bytes.size() - kLengthBytes, "the caller gave {} bytes, the header needs {}", bytes.size(), kLengthBytes + length);
   const auto text = bytes.subspan(kLengthBytes, static_cast<size_t>(length));
   FT_REQUIRE(!text.empty() && text[0] == '{', "{} is no safetensors file: its header does not begin with '{{'", name);
@@ -214,7 +228,8 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> bytes, uint6
   header.data_begin = kLengthBytes + length;
   HeaderReader reader(header, name);
   nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
-  std::stable_sort(header.tensors.begin(), header.tensors.end(), [](const TensorInfo& a, const TensorInfo& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
+  std::stable_sort(header.tensors.begin(), header.tensors.end(),
+                   [](const TensorInfo& a, const TensorInfo& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
   check_layout(header, file_size - header.data_begin, name);
   for (size_t i = 0; i < header.tensors.size(); ++i) header.index.emplace(header.tensors[i].name, i);
   return header;
@@ -234,7 +249,8 @@ std::span<const uint8_t> SafetensorsFile::bytes(const TensorInfo& info) const {
   return data.subspan(static_cast<size_t>(info.begin), static_cast<size_t>(info.end - info.begin));
 }
 
-SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> specs, const std::map<std::string, std::string>& metadata)
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> specs,
+                                     const std::map<std::string, std::string>& metadata)
     : file_(path), specs_(std::move(specs)) {
   const auto json_string = [](const std::string& text) { return nlohmann::json(text).dump(); };
   std::string header = "{";
@@ -245,7 +261,8 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vec
     FT_CHECK(names.insert(spec.name).second, "two tensors named {}", quote(spec.name));
     const auto size = tensor_bytes(spec.dtype, spec.shape);
     FT_CHECK(size, "tensor {} has an impossible shape", quote(spec.name));
-    header += fmt::format(R"({}:{{"dtype":"{}","shape":{},"data_offsets":[{},{}]}},)", json_string(spec.name), dtype_name(spec.dtype), nlohmann::json(spec.shape).dump(), begin, begin + *size);
+    header += fmt::format(R"({}:{{"dtype":"{}","shape":{},"data_offsets":[{},{}]}},)", json_string(spec.name), dtype_name(spec.dtype),
+                          nlohmann::json(spec.shape).dump(), begin, begin + *size);
     begin += *size;
   }
   if (header.back() == ',') header.pop_back();
@@ -261,7 +278,8 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vec
 void SafetensorsWriter::write(std::span<const uint8_t> bytes) {
   FT_CHECK(next_ < specs_.size(), "more tensors written than announced");
   const TensorSpec& spec = specs_[next_];
-  FT_CHECK(bytes.size() == *tensor_bytes(spec.dtype, spec.shape), "tensor {} has {} bytes, announced were {}", quote(spec.name), bytes.size(), *tensor_bytes(spec.dtype, spec.shape));
+  FT_CHECK(bytes.size() == *tensor_bytes(spec.dtype, spec.shape),
+           "tensor {} has {} bytes, announced were {}", quote(spec.name), bytes.size(), *tensor_bytes(spec.dtype, spec.shape));
   file_.write(bytes);
   ++next_;
 }

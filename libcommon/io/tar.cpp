@@ -49,7 +49,8 @@ std::optional<uint64_t> number_field(Bytes header, Field field) {
   }
   size_t i = 0;
   while (i < bytes.size() && bytes[i] == ' ') ++i;
-  for (; i < bytes.size() && bytes[i] >= '0' && bytes[i] <= '7'; ++i) value = value << 3 | static_cast<uint64_t>(bytes[i] - '0');  // 12 digits: 36 bits
+  // At most 12 digits: 36 bits.
+  for (; i < bytes.size() && bytes[i] >= '0' && bytes[i] <= '7'; ++i) value = value << 3 | static_cast<uint64_t>(bytes[i] - '0');
   for (; i < bytes.size(); ++i) {
     if (bytes[i] != ' ' && bytes[i] != '\0') return std::nullopt;
   }
@@ -89,10 +90,12 @@ class Indexer {
 
   std::vector<TarMember> run() {
     while (offset_ < bytes_.size()) {
-      FT_REQUIRE(bytes_.size() - offset_ >= kBlock, "{} is truncated: {} bytes at offset {}, a header has {}", name_, bytes_.size() - offset_, offset_, kBlock);
+      FT_REQUIRE(bytes_.size() - offset_ >= kBlock,
+                 "{} is truncated: {} bytes at offset {}, a header has {}", name_, bytes_.size() - offset_, offset_, kBlock);
       const Bytes header = bytes_.subspan(static_cast<size_t>(offset_), kBlock);
       if (is_zero(header)) {
-        FT_REQUIRE(is_zero(bytes_.subspan(static_cast<size_t>(offset_))), "{} has data after its end, which is at offset {} (several archives in one file?)", name_, offset_);
+        FT_REQUIRE(is_zero(bytes_.subspan(static_cast<size_t>(offset_))),
+                   "{} has data after its end, which is at offset {} (several archives in one file?)", name_, offset_);
         break;
       }
       FT_REQUIRE(checksum_holds(header), "{} is no tar archive or corrupt: wrong header checksum at offset {}", name_, offset_);
@@ -113,13 +116,18 @@ class Indexer {
     // Links, devices, directories and pipes bring no data, whatever their size says.
     if (type >= '1' && type <= '6') size = 0;
     const uint64_t data_offset = header_offset + kBlock;
-    FT_REQUIRE(size <= bytes_.size() - data_offset, "{} is truncated or corrupt: the member at offset {} has {} bytes, {} follow", name_, header_offset, size, bytes_.size() - data_offset);
+    FT_REQUIRE(size <= bytes_.size() - data_offset,
+               "{} is truncated or corrupt: the member at offset {} has {} bytes, {} follow",
+               name_, header_offset, size, bytes_.size() - data_offset);
     const uint64_t padding = (kBlock - size % kBlock) % kBlock;
-    FT_REQUIRE(padding <= bytes_.size() - data_offset - size, "{} is truncated: it ends in the padding of the member at offset {}", name_, header_offset);
+    FT_REQUIRE(padding <= bytes_.size() - data_offset - size,
+               "{} is truncated: it ends in the padding of the member at offset {}", name_, header_offset);
     offset_ = data_offset + size + padding;
 
     if (extension) {
-      FT_REQUIRE(size <= limits_.max_pax_bytes, "{}: the extended header at offset {} has {} bytes, more than the {} allowed", name_, header_offset, size, limits_.max_pax_bytes);
+      FT_REQUIRE(size <= limits_.max_pax_bytes,
+                 "{}: the extended header at offset {} has {} bytes, more than the {} allowed",
+                 name_, header_offset, size, limits_.max_pax_bytes);
       read_extension(type, text_of(bytes_.subspan(static_cast<size_t>(data_offset), static_cast<size_t>(size))), header_offset);
       return;
     }
@@ -127,7 +135,8 @@ class Indexer {
     TarMember member;
     member.path = next_.path ? *next_.path : stored_path(header);
     if (type == '1' || type == '2') member.link_target = next_.link_target ? *next_.link_target : std::string(string_field(header, kLinkName));
-    FT_REQUIRE(member.path.size() <= limits_.max_path_bytes && member.link_target.size() <= limits_.max_path_bytes, "{}: the member at offset {} has a path of more than {} bytes", name_, header_offset, limits_.max_path_bytes);
+    FT_REQUIRE(member.path.size() <= limits_.max_path_bytes && member.link_target.size() <= limits_.max_path_bytes,
+               "{}: the member at offset {} has a path of more than {} bytes", name_, header_offset, limits_.max_path_bytes);
     member.type = type_of(type, member.path);
     member.safe_path = is_safe(member.path);
     member.data_offset = data_offset;
@@ -174,20 +183,24 @@ class Indexer {
       uint64_t length = 0;
       const auto [after, error] = std::from_chars(data.data(), data.data() + data.size(), length);
       const auto digits = static_cast<size_t>(after - data.data());
-      const bool framed = error == std::errc() && digits < data.size() && data[digits] == ' ' && length > digits + 1 && length <= data.size() && data[length - 1] == '\n';
+      const bool framed = error == std::errc() && digits < data.size() && data[digits] == ' ' &&
+                          length > digits + 1 && length <= data.size() && data[length - 1] == '\n';
       FT_REQUIRE(framed, "{} is corrupt: malformed pax record in the header at offset {}", name_, header_offset);
       const std::string_view record = data.substr(digits + 1, length - digits - 2);
       data.remove_prefix(length);
       const size_t equals = record.find('=');
-      FT_REQUIRE(equals != std::string_view::npos, "{} is corrupt: pax record without '=' in the header at offset {}", name_, header_offset);
+      FT_REQUIRE(equals != std::string_view::npos,
+                 "{} is corrupt: pax record without '=' in the header at offset {}", name_, header_offset);
       apply_pax(record.substr(0, equals), record.substr(equals + 1), global, header_offset);
     }
   }
 
   void apply_pax(std::string_view key, std::string_view value, bool global, uint64_t header_offset) {
-    FT_REQUIRE(!key.starts_with("GNU.sparse."), "{}: the member at offset {} is a sparse file, which is not supported", name_, header_offset);
+    FT_REQUIRE(!key.starts_with("GNU.sparse."),
+               "{}: the member at offset {} is a sparse file, which is not supported", name_, header_offset);
     if (key != "path" && key != "linkpath" && key != "size") return;
-    FT_REQUIRE(!global, "{}: the global header at offset {} sets {} for every member, which is not supported", name_, header_offset, quote(key));
+    FT_REQUIRE(!global,
+               "{}: the global header at offset {} sets {} for every member, which is not supported", name_, header_offset, quote(key));
     if (key == "path" || key == "linkpath") {
       auto& target = key == "path" ? next_.path : next_.link_target;
       if (value.empty()) {
@@ -199,7 +212,8 @@ class Indexer {
     }
     uint64_t size = 0;
     const auto [after, error] = std::from_chars(value.data(), value.data() + value.size(), size);
-    FT_REQUIRE(error == std::errc() && after == value.data() + value.size(), "{} is corrupt: pax size {} in the header at offset {}", name_, quote(value), header_offset);
+    FT_REQUIRE(error == std::errc() && after == value.data() + value.size(),
+               "{} is corrupt: pax size {} in the header at offset {}", name_, quote(value), header_offset);
     next_.size = size;
   }
 
@@ -213,6 +227,8 @@ class Indexer {
 
 }  // namespace
 
-std::vector<TarMember> index_tar(std::span<const uint8_t> bytes, std::string_view name, const TarLimits& limits) { return Indexer(bytes, name, limits).run(); }
+std::vector<TarMember> index_tar(std::span<const uint8_t> bytes, std::string_view name, const TarLimits& limits) {
+  return Indexer(bytes, name, limits).run();
+}
 
 }  // namespace fettle
