@@ -11,16 +11,15 @@ endif()
 message(STATUS "LibTorch: ${fettle_torch_dir}")
 set(FETTLE_LIBTORCH_DIR ${fettle_torch_dir} CACHE INTERNAL "")
 
-foreach(lib c10 torch_cpu)
-  add_library(fettle_${lib} SHARED IMPORTED)
-  set_target_properties(fettle_${lib} PROPERTIES IMPORTED_LOCATION ${fettle_torch_dir}/lib/lib${lib}.so)
-endforeach()
+# Libraries and run path are given as plain options: CMake would warn of every target, because the folder also holds a
+# libgomp of the same soname as the system's (one of the two is loaded, so there is one pool of threads).
 add_library(fettle_libtorch INTERFACE)
 target_include_directories(fettle_libtorch SYSTEM INTERFACE ${fettle_torch_dir}/include ${fettle_torch_dir}/include/torch/csrc/api/include)
 # LibTorch's include folder holds its own fmt: header-only, because no library of that version is there to link.
 target_compile_definitions(fettle_libtorch INTERFACE FMT_HEADER_ONLY)
-target_link_libraries(fettle_libtorch INTERFACE fettle_torch_cpu fettle_c10 OpenMP::OpenMP_CXX Threads::Threads)
-target_link_options(fettle_libtorch INTERFACE -Wl,--allow-shlib-undefined)
+target_link_options(fettle_libtorch INTERFACE -Wl,--push-state,--no-as-needed ${fettle_torch_dir}/lib/libtorch_cpu.so ${fettle_torch_dir}/lib/libc10.so
+  -Wl,--pop-state -Wl,-rpath,${fettle_torch_dir}/lib -Wl,--allow-shlib-undefined)
+target_link_libraries(fettle_libtorch INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
 
 # The precompiled header that every .cpp of the upper floor shares. ATen alone: loading it takes 2 s a file, torch/torch.h
 # would take 8. Files that need torch/nn include its narrow headers themselves.

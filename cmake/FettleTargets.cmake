@@ -68,7 +68,7 @@ function(fettle_test name)
   add_executable(test-${name} ${ARG_SOURCES})
   target_link_libraries(test-${name} PRIVATE ${ARG_DEPENDS} fettle_warnings)
   if(ARG_TORCH)
-    target_link_libraries(test-${name} PRIVATE fettle_test_main fettle_libtorch)
+    target_link_libraries(test-${name} PRIVATE fettle_test_main_torch fettle_libtorch)
     target_precompile_headers(test-${name} REUSE_FROM fettle_torch_pch)
     # The precompiled header is of a library: an executable that shares it is compiled as one.
     target_compile_options(test-${name} PRIVATE -fPIC)

@@ -78,6 +78,7 @@ std::optional<RunRecord> OutputDirectory::recorded() const {
   try {
     record.options = json.at("options").get<Json::object_t>();
     record.drawn = json.at("drawn").get<std::vector<std::string>>();
+    record.inputs = json.at("inputs").get<Json::object_t>();
   } catch (const Json::exception& error) {
     throw Error(ExitCode::kInput, fmt::format("{}: not what a run writes ({})", file.string(), error.what()), "--overwrite starts anew");
   }
@@ -99,7 +100,7 @@ void OutputDirectory::open(const RunRecord& record) {
     throw_errno(error.code().value(), fmt::format("make '{}'", path_.string()));
   }
   const fs::path file = path_ / kOptionsName;
-  if (!fs::exists(file)) write_file_atomic(file, Json{{"options", record.options}, {"drawn", record.drawn}}.dump(1) + "\n");
+  if (!fs::exists(file)) write_file_atomic(file, Json{{"options", record.options}, {"drawn", record.drawn}, {"inputs", record.inputs}}.dump(1) + "\n");
   opened_ = true;
 }
 

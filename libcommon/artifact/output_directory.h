@@ -18,6 +18,7 @@ enum class OutputMode { kCreate, kResume, kOverwrite };
 struct RunRecord {
   Json options = Json::object();   // as they go into the manifest
   std::vector<std::string> drawn;  // names of options that were drawn
+  Json inputs = Json::object();    // flags that name inputs, as they were typed
 };
 
 class OutputDirectory {

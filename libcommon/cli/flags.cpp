@@ -288,6 +288,14 @@ Json FlagTable::recorded_options() const {
   return object;
 }
 
+Json FlagTable::input_paths() const {
+  Json object = Json::object();
+  for (const Flag& flag : flags_) {
+    if (!flag.input_role().empty()) object[flag.key()] = flag.value();
+  }
+  return object;
+}
+
 Json FlagTable::config() const {
   Json object = Json::object();
   for (const Flag& flag : flags_) {

@@ -108,6 +108,7 @@ class FlagTable {
   void apply_config(const Json& object, const std::string& file);
 
   Json recorded_options() const;  // what can change the result
+  Json input_paths() const;       // values of flags that name inputs
   Json config() const;            // what --print-config shows and --config accepts: options and inputs
 
   Flag* find(std::string_view name);

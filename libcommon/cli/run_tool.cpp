@@ -80,31 +80,35 @@ OutputMode output_mode(const CommonOptions& common) {
   return common.resume ? OutputMode::kResume : common.overwrite ? OutputMode::kOverwrite : OutputMode::kCreate;
 }
 
-// A resumed run must be the run that was started: same options. What was drawn then is taken over.
-void adopt_record(const RunRecord& before, CommonOptions& common, RunRecord& now, FlagTable& table, const std::string& directory) {
-  for (const std::string& name : before.drawn) {
-    Flag* flag = table.find(name);
-    if (flag == nullptr || table.given(name)) continue;
-    flag->set_json(before.options.at(flag->key()), directory);
-    now.drawn.push_back(name);
-  }
-  now.options = table.recorded_options();
+// On --resume, what the command line leaves open is what the run was started with; what it says must agree with that.
+void adopt_record(const RunRecord& before, FlagTable& table, const std::string& file) {
+  Json config = before.options;
+  config.update(before.inputs);
+  table.apply_config(config, file);
+  table.apply_command_line();
+}
+
+void require_same_options(const RunRecord& before, const RunRecord& now, const CommonOptions& common) {
   static const std::vector<std::string> kDrift = {"threads", "device"};
   std::vector<std::string> different;
+  bool only_drift = true;
   for (const auto& [key, value] : now.options.items()) {
     const auto found = before.options.find(key);
-    if (found != before.options.end() && *found == value) continue;
-    if (common.allow_drift && std::find(kDrift.begin(), kDrift.end(), key) != kDrift.end()) continue;
+    // "auto" was resolved when the run began and is resolved the same way now.
+    if (value == "auto" || (found != before.options.end() && *found == value)) continue;
+    const bool drift = std::find(kDrift.begin(), kDrift.end(), key) != kDrift.end();
+    if (drift && common.allow_drift) continue;
+    only_drift = only_drift && drift;
+    if (different.size() == 3) {
+      different.push_back("...");
+      break;
+    }
     different.push_back(fmt::format("{} was {}, now {}", key, found == before.options.end() ? "unset" : found->dump(), value.dump()));
   }
   if (different.empty()) return;
-  const bool drift = std::all_of(different.begin(), different.end(), [](const std::string& d) { return d.starts_with("threads ") || d.starts_with("device "); });
-  if (different.size() > 3) {
-    different.resize(3);
-    different.push_back("...");
-  }
-  throw Error(ExitCode::kUsage, fmt::format("--resume: the run in '{}' was started with other options: {}", directory, join(different, "; ")),
-              drift ? "--allow-drift resumes all the same; the result will not be the one of an unbroken run" : "repeat the options it was started with, or choose another --out");
+  throw Error(ExitCode::kUsage, fmt::format("--resume: the run in '{}' was started with other options: {}", common.out, join(different, "; ")),
+              only_drift ? "--allow-drift resumes all the same; the result will not be the one of an unbroken run"
+                         : "leave out what is to stay as it was, or choose another --out");
 }
 
 Json judged(const std::vector<std::string>& conditions, const Json& metrics, Log& log, ExitCode& code) {
@@ -174,6 +178,18 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
   log.set_level(common.quiet ? LogLevel::kQuiet : common.verbose ? LogLevel::kVerbose : LogLevel::kNormal);
   if (common.version) return print(version_text(info, common.json)), 0;
   if (!common.completion.empty()) return print(completion_script(common.completion, info, table)), 0;
+
+  RunContext context{.tool = info, .log = log, .common = common};
+  context.started_utc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+  std::optional<OutputDirectory> output;
+  std::optional<RunRecord> before;
+  if (info.makes_artifact && !common.dry_run && !common.print_config) {
+    FT_REQUIRE_USAGE(!common.out.empty(), "--out DIR is needed: the artifact to make");
+    output.emplace(common.out, output_mode(common));
+    context.output = &*output;
+    before = output->recorded();
+    if (before) adopt_record(*before, table, common.out);
+  }
   if (!common.config.empty()) {
     // The line says which file to read, and then overrides what the file says.
     table.apply_config(read_config(common.config, table), common.config);
@@ -187,25 +203,16 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
   body.validate();
   if (common.print_config) return print(table.config().dump(1) + "\n"), 0;
 
-  RunContext context{.tool = info, .log = log, .common = common, .record = {}, .inputs = {}, .started_utc = {}};
-  context.started_utc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
-  std::optional<OutputDirectory> output;
-  if (info.makes_artifact && !common.dry_run) {
-    FT_REQUIRE_USAGE(!common.out.empty(), "--out DIR is needed: the artifact to make");
-    output.emplace(common.out, output_mode(common));
-    context.output = &*output;
-  }
   if (hooks.start) hooks.start(common, log);
   if (info.computes && !common.seed) {
     common.seed = draw_seed();
     context.record.drawn.push_back("seed");
   }
   context.record.options = table.recorded_options();
-  if (output && output->resuming()) {
-    if (const auto before = output->recorded()) {
-      context.record.drawn.clear();
-      adopt_record(*before, common, context.record, table, common.out);
-    }
+  context.record.inputs = table.input_paths();
+  if (before) {
+    context.record.drawn = before->drawn;
+    require_same_options(*before, context.record, common);
     if (output->finished()) {
       log.info(fmt::format("{} is finished; nothing to do", common.out));
       return finish(report_of_finished(output->path()), common, info, log);

@@ -118,7 +118,8 @@ bool ImageLoader::next(Batch& batch) {
   }
   const at::Tensor pixels = at::from_blob(slot->pixels.data(), {size, height, width, channels}, at::kByte).to(options_.device);
   const at::Tensor flip = at::from_blob(slot->flip.data(), {size}, at::kByte).to(options_.device);
-  batch.images = ops::batch_finish(pixels, flip, normalization_.mean, normalization_.std, options_.dtype, options_.channels_last);
+  const auto format = options_.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  batch.images = ops::batch_finish({normalization_.mean, normalization_.std, options_.dtype, format}, pixels, flip);
   batch.labels = labels.to(options_.device);
   return true;
 }

@@ -56,8 +56,11 @@ void Optimizer::step(double lr) {
                         options_.eps, /*amsgrad=*/false, /*maximize=*/false);
     } else {
       // Buffers start at zero, so that the first step is like any other: 0 * momentum + gradient.
-      at::_fused_sgd_(weights, gradients, first, group.weight_decay, options_.momentum, lr, /*dampening=*/0, options_.nesterov, /*maximize=*/false,
-                      /*is_first_step=*/false);
+      // Without momentum the kernel insists on no buffers at all.
+      const bool plain = options_.momentum == 0;
+      if (plain) first.clear();
+      at::_fused_sgd_(weights, gradients, first, group.weight_decay, options_.momentum, lr, /*dampening=*/0, options_.nesterov && !plain,
+                      /*maximize=*/false, /*is_first_step=*/false);
     }
   }
 }

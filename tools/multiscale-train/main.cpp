@@ -1,6 +1,6 @@
 // multiscale-train: train an image classifier with variable-batch multi-scale sampling (arXiv 2309.04502).
 #include "cli/run_tool.h"
-#include "device/tool_hooks.h"
+#include "train/tool_start.h"
 #include "multiscale-train/train_multiscale.h"
 
 int main(int argc, char** argv) {
@@ -18,5 +18,5 @@ int main(int argc, char** argv) {
       .makes_artifact = true,
       .computes = true,
   };
-  return run_tool<multiscale::Options>(argc, argv, info, device_tool_hooks(), multiscale::train_multiscale);
+  return run_tool<multiscale::Options>(argc, argv, info, torch_tool_hooks(), multiscale::train_multiscale);
 }

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <set>
 
 #include "base/human.h"
@@ -12,13 +14,13 @@
 #include "checkpoint/state.h"
 #include "dataset/dataset_id.h"
 #include "device/precision.h"
-#include "device/tool_hooks.h"
 #include "io/file.h"
 #include "models/factory.h"
 #include "models/state_dict.h"
 #include "multiscale-train/plan.h"
 #include "multiscale-train/task.h"
 #include "train/autocast.h"
+#include "train/tool_start.h"
 
 namespace fettle::multiscale {
 namespace {
@@ -128,7 +130,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
                      .device = device,
                      .precision = precision.dtype,
                      .seed = context.seed(),
-                     .machine = device_machine_facts(),
+                     .machine = machine_facts(),
                      .allow_drift = context.common.allow_drift};
   Trainer trainer(options.train, setup, task, *context.output, context.record, context.log);
   const TrainResult trained = trainer.run();
@@ -160,7 +162,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   if (const auto config = timm_config(options.arch, *model, preprocessing)) write_file_atomic(directory / files.emplace_back("config.json"), config->dump(1) + "\n");
   manifest.run["wall_s"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   manifest.run["device"] = context.common.device;
-  manifest.run["libtorch"] = device_machine_facts().libtorch;
+  manifest.run["libtorch"] = machine_facts().libtorch;
   write_manifest(directory, manifest, files);
   remove_states(directory);
   return {.artifact = directory, .result = {{"id", manifest_id(read_manifest(directory))}}, .metrics = manifest.metrics};

@@ -102,6 +102,12 @@ TEST_CASE("run_tool: a finished run resumed is left as it is, whatever was drawn
   CHECK(test::read_text(dir / "run/manifest.json") == before);
   CHECK(Json::parse(before)["drawn"] == Json({"seed"}));
 
+  // A run started with options of its own is resumed with those: --out is enough.
+  const std::string second = (dir / "second").string();
+  CHECK(tool({"--out", second, "--epochs", "7", "--seed", "4"}).code == 0);
+  CHECK(tool({"--out", second, "--resume"}).code == 0);
+  CHECK(tool({"--out", second, "--resume", "--seed", "5"}).code == 2);
+
   const Outcome other = tool({"--out", out, "--resume", "--epochs", "5"});
   CHECK(other.code == 2);
   CHECK_THAT(other.err, Catch::Contains("epochs was 2, now 5"));

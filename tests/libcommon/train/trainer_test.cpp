@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "checkpoint/state.h"
+#include "random/stream.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
 
