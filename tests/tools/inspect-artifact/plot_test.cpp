@@ -70,11 +70,11 @@ TEST_CASE("plot: metrics that are asked for, and none else") {
 
 TEST_CASE("plot: thinning keeps the ends of every stretch's range") {
   std::vector<Point> points;
-  for (int i = 0; i < 100'000; ++i) points.push_back({static_cast<double>(i), i == 77'777 ? 50.0 : std::sin(i * 0.001)});
+  for (int i = 0; i < 100'000; ++i) points.push_back({static_cast<double>(i), i == 77'777 ? 50.0 : i == 77'780 ? -50.0 : std::sin(i * 0.001)});
   const std::vector<Point> kept = thinned(points, 1000);
   CHECK(kept.size() <= 1000);
   CHECK(std::is_sorted(kept.begin(), kept.end(), [](const Point& a, const Point& b) { return a.x < b.x; }));
-  CHECK(std::any_of(kept.begin(), kept.end(), [](const Point& p) { return p.x == 77'777; }));
+  for (const double x : {77'777.0, 77'780.0}) CHECK(std::any_of(kept.begin(), kept.end(), [&](const Point& p) { return p.x == x; }));
   CHECK(thinned(points, 1'000'000).size() == points.size());
 }
 
