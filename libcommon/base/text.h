@@ -1,6 +1,7 @@
 #pragma once
 // Small text helpers for messages and names.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,10 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 
 // 'text' for a message: control characters as \x1b, at most 100 bytes (the rest is "..."). For names out of hostile files.
 std::string quote(std::string_view text);
+
+// Bytes of the well-formed UTF-8 sequence at the beginning of a text that is not empty, and its code point; 0 when there is none.
+size_t decode_utf8(std::string_view text, uint32_t& point);
+bool is_utf8(std::string_view text);
 
 // The candidate with the smallest edit distance to `word`, or "" when none is within a third of its length (at least 1).
 std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates);

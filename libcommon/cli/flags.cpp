@@ -149,6 +149,10 @@ void Flag::set_json(const Json& value, const std::string& where) {
 void Flag::set_text(const std::vector<std::string>& values, const std::string& where) {
   FT_CHECK(!values.empty());
   const std::string& text = values.front();
+  // Paths are bytes, but what is recorded is JSON: better to say so before the work than to fail at its end.
+  for (const std::string& value : values) {
+    if (!is_utf8(value)) wrong(where, "text in UTF-8", quote(value));
+  }
   const auto integer = [&](std::string_view t) -> int64_t {
     const auto number = parse_number<int64_t>(t);
     if (!number) wrong(where, type_text(), quoted(std::string(t)));

@@ -91,9 +91,10 @@ std::string run_gnuplot(std::string_view script) {
 }
 
 std::string gnuplot_string(std::string_view text) {
-  // Between single quotes gnuplot knows no escapes and no command substitution; a quote is written twice.
+  // Between single quotes gnuplot knows no escapes and no command substitution. A quote itself could be doubled, but gnuplot
+  // 5.4 ends the string at a doubled quote that comes first: so it becomes a typographic one.
   std::string out = "'";
-  for (const char c : printable(text)) out += c == '\'' ? std::string("''") : std::string(1, c);
+  for (const char c : printable(text)) out += c == '\'' ? std::string("’") : std::string(1, c);
   return out + "'";
 }
 

@@ -10,7 +10,7 @@ namespace fettle::inspect_artifact {
 // Error(kMachine) when it is not in PATH or fails.
 std::string run_gnuplot(std::string_view script);
 
-// A text as a gnuplot string: quotes doubled, and nothing in it means anything to gnuplot.
+// A text as a gnuplot string in which nothing means anything to gnuplot; ' becomes ’.
 std::string gnuplot_string(std::string_view text);
 
 }  // namespace fettle::inspect_artifact

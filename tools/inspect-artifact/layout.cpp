@@ -10,23 +10,6 @@
 namespace fettle::inspect_artifact {
 namespace {
 
-// Bytes of the well-formed UTF-8 sequence that begins here, and its code point; 0 when there is none.
-size_t decode_utf8(std::string_view text, uint32_t& point) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return point = lead, 1;
-  const size_t size = lead >= 0xf0 && lead < 0xf5 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
-  if (size == 0 || lead >= 0xf5 || text.size() < size) return 0;
-  point = lead & (0x7f >> size);
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-    point = point << 6 | (byte(i) & 0x3f);
-  }
-  constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = point >= 0xd800 && point < 0xe000;
-  return point < kSmallest[size] || point > 0x10ffff || surrogate ? 0 : size;
-}
-
 // Controls, line and paragraph separators, marks that turn the direction of text, and non-characters.
 bool is_unprintable(uint32_t point) {
   return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200e && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||

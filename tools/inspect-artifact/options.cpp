@@ -10,12 +10,12 @@ void bind(FlagTable& table, Options& o) {
   table.positional("COMMAND", o.command, "show, verify, compare or plot", 1, 1, {"show", "verify", "compare", "plot"});
   table.positional("PATH", o.paths, "artifacts: one for show, two for compare, one or more for verify and plot", 1, 1000);
   table.group("verify");
-  table.flag("allow-missing-inputs", o.allow_missing_inputs, "inputs that are no longer where the artifact says are no failure").not_recorded().common();
-  table.flag("id", o.id, "the id that the artifact must have, as an earlier verify printed it").metavar("sha256:...").not_recorded();
+  table.flag("allow-missing-inputs", o.allow_missing_inputs, "inputs that are no longer where the artifact says are no failure").common();
+  table.flag("id", o.id, "the id that the artifact must have, as an earlier verify printed it").metavar("sha256:...");
   table.group("plot");
   table.flag("out", o.out, "SVG file to write").metavar("FILE").not_recorded().common();
   table.flag("overwrite", o.overwrite, "replace the file that --out names").not_recorded().common();
-  table.flag("metric", o.metrics, "validation metric to draw, such as val_nll").metavar("NAME").default_text("accuracies and calibration errors").not_recorded();
+  table.flag("metric", o.metrics, "validation metric to draw, such as val_nll").metavar("NAME").default_text("accuracies and calibration errors");
 }
 
 void validate(const Options& o) {

@@ -119,6 +119,42 @@ std::string panel_script(const Panel& panel, size_t index, double left, double r
   return script + "plot " + plots + "\n";
 }
 
+// gnuplot's own legend is dropped in silence when it finds no room: this one is laid out here.
+struct Legend {
+  std::vector<std::string> names;
+  size_t entries_a_line = 1;
+  double entry_width = 0, height = 0;  // pixels
+};
+
+constexpr double kLegendLine = 24, kLegendPad = 14, kSample = 36, kSampleGap = 8, kEntryGap = 28, kLetter = 8.6;
+
+Legend legend_of(const std::vector<std::string>& names, double width) {
+  Legend legend;
+  size_t longest = 1;
+  for (const std::string& name : names) {
+    legend.names.push_back(printable(name, 40));
+    longest = std::max(longest, columns_of(legend.names.back()));
+  }
+  legend.entry_width = kSample + kSampleGap + static_cast<double>(longest) * kLetter + kEntryGap;
+  legend.entries_a_line = std::clamp<size_t>(static_cast<size_t>(width / legend.entry_width), 1, std::max<size_t>(1, names.size()));
+  const size_t lines = (names.size() + legend.entries_a_line - 1) / legend.entries_a_line;
+  legend.height = kLegendLine * static_cast<double>(lines) + kLegendPad;
+  return legend;
+}
+
+std::string legend_script(const Legend& legend, double width, double height) {
+  std::string script;
+  const double left = (width - legend.entry_width * static_cast<double>(legend.entries_a_line) + kEntryGap) / 2;
+  for (size_t i = 0; i < legend.names.size(); ++i) {
+    const double x = left + legend.entry_width * static_cast<double>(i % legend.entries_a_line);
+    const double y = (height - kLegendPad - kLegendLine * (static_cast<double>(i / legend.entries_a_line) + 0.3)) / height;
+    script += fmt::format("set arrow from screen {:.5f},{:.5f} to screen {:.5f},{:.5f} nohead linestyle {}\n", x / width, y, (x + kSample) / width, y, i + 1);
+    script += fmt::format("set label '' at screen {:.5f},{:.5f} point linestyle {}\n", (x + kSample / 2) / width, y, i + 1);
+    script += fmt::format("set label {} at screen {:.5f},{:.5f} left textcolor rgb '#222222'\n", gnuplot_string(legend.names[i]), (x + kSample + kSampleGap) / width, y);
+  }
+  return script;
+}
+
 }  // namespace
 
 RunCurves read_run(const std::filesystem::path& directory, const std::string& name) {
@@ -190,41 +226,30 @@ std::vector<Panel> panels_of(const std::vector<RunCurves>& runs, const std::vect
 std::string plot_script(const std::vector<std::string>& names, const std::vector<Panel>& panels) {
   // Pixels. The legend is a strip of its own at the top.
   const size_t columns = panels.size() > 1 ? 2 : 1, rows = (panels.size() + columns - 1) / columns;
-  constexpr double kPanelWidth = 520, kPanelHeight = 340, kLeft = 84, kRight = 20, kTop = 12, kBottom = 62, kLegendLine = 24, kLegendPad = 14;
-  size_t longest = 1;
-  for (const std::string& name : names) longest = std::max(longest, columns_of(name));
+  constexpr double kPanelWidth = 520, kPanelHeight = 340, kLeft = 84, kRight = 20, kTop = 12, kBottom = 62;
   const double width = kPanelWidth * static_cast<double>(columns);
-  const size_t entries_a_line = std::clamp<size_t>(static_cast<size_t>(width / (static_cast<double>(longest) * 9 + 70)), 1, names.size());
-  const size_t legend_lines = (names.size() + entries_a_line - 1) / entries_a_line;
-  const double legend = kLegendLine * static_cast<double>(legend_lines) + kLegendPad;
-  const double height = kPanelHeight * static_cast<double>(rows) + legend;
+  const Legend legend = legend_of(names, width);
+  const double height = kPanelHeight * static_cast<double>(rows) + legend.height;
 
   std::string script = fmt::format(
       "set encoding utf8\n"
       "set terminal svg noenhanced size {:.0f},{:.0f} dynamic font 'sans-serif,14' background rgb 'white' linewidth 1.6\n"
-      "set multiplot\n"
+      "set multiplot\nunset key\n"
       "set border 3 linecolor rgb '#555555'\nset tics nomirror textcolor rgb '#333333'\n"
       "set grid linecolor rgb '#dddddd' linewidth 0.6\nset format '%g'\n",
       width, height);
   for (size_t i = 0; i < names.size(); ++i) {
     script += fmt::format("set style line {} linecolor rgb '{}' linewidth 1.2 dashtype {} pointtype 7 pointsize 0.55\n", i + 1, kColors[i % kNumColors], i / kNumColors % 5 + 1);
   }
-  script += "unset key\n";
+  script += legend_script(legend, width, height);
   for (size_t i = 0; i < panels.size(); ++i) {
     const double column = static_cast<double>(i % columns), row = static_cast<double>(i / columns);
-    const double top = height - legend - kPanelHeight * row;
+    const double top = height - legend.height - kPanelHeight * row;
     script += panel_script(panels[i], i, (kPanelWidth * column + kLeft) / width, (kPanelWidth * (column + 1) - kRight) / width,
                            (top - kPanelHeight + kBottom) / height, (top - kTop) / height);
+    if (i == 0) script += "unset label\nunset arrow\n";  // the legend is drawn once
   }
-  script += fmt::format(
-      "unset border\nunset tics\nunset xlabel\nunset ylabel\nunset grid\nset xrange [0:1]\nset yrange [0:1]\n"
-      "set lmargin at screen 0.02\nset rmargin at screen 0.98\nset bmargin at screen {:.5f}\nset tmargin at screen 1\n"
-      "set key center center horizontal maxrows {} samplen 2.5 textcolor rgb '#222222'\nplot ",
-      (height - legend) / height, legend_lines);
-  for (size_t i = 0; i < names.size(); ++i) {
-    script += fmt::format("{}NaN with linespoints linestyle {} title {}", i == 0 ? "" : ", ", i + 1, gnuplot_string(names[i]));
-  }
-  return script + "\nunset multiplot\n";
+  return script + "unset multiplot\n";
 }
 
 }  // namespace fettle::inspect_artifact

@@ -26,3 +26,12 @@ TEST_CASE("text: a quoted name cannot disturb the terminal or fill the screen") 
   CHECK(quote("Grüße") == "'Grüße'");
   CHECK(quote(std::string(101, 'x')) == "'" + std::string(100, 'x') + "...'");
 }
+
+TEST_CASE("text: UTF-8 is what the standard says, no more") {
+  for (const char* good : {"", "a", "größe", "\xf0\x9f\x98\x80", "\xef\xbf\xbf", "\x7f"}) CHECK(is_utf8(good));
+  // A stray byte, a sequence cut short, ones too long for their value, a surrogate, beyond U+10FFFF.
+  for (const char* bad : {"\xff", "\x80", "a\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80"}) CHECK_FALSE(is_utf8(bad));
+  uint32_t point = 0;
+  CHECK(decode_utf8("ö!", point) == 2);
+  CHECK(point == 0xf6);
+}

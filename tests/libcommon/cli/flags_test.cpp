@@ -90,6 +90,7 @@ TEST_CASE("flags: errors name the flag, what is expected and what was found") {
   refused("--lr", {"--lr"});
   refused("--eval-sizes", {"--eval-sizes", "16,,20"});
   refused("found 0", {"--eval-sizes", "16,0"});
+  refused("--data: expected text in UTF-8, found 'd", {"--data", "d\xff"});
 }
 
 TEST_CASE("flags: a configuration is checked like the command line and names the key") {

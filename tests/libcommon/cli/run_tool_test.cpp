@@ -91,6 +91,13 @@ TEST_CASE("run_tool: stdout carries the artifact's path alone, or one JSON objec
   CHECK(object["metrics"]["val_top1_percent"] == 80.0);
 }
 
+TEST_CASE("run_tool: a path that is no UTF-8 is refused before the work") {
+  const test::TempDir dir;
+  const Outcome outcome = tool({"--out", (dir / "r\xffn").string(), "--seed", "3", "--json"});
+  CHECK(outcome.code == 2);
+  CHECK(fs::is_empty(dir.path()));
+}
+
 TEST_CASE("run_tool: a finished run resumed is left as it is, whatever was drawn") {
   const test::TempDir dir;
   const std::string out = (dir / "run").string();
