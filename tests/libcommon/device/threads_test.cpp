@@ -41,12 +41,15 @@ TEST_CASE("threads: a control group's quota counts, version 2, the smallest of t
 
 TEST_CASE("threads: inside a container the group's path is seen from the mount's own top") {
   FakeSystem fake;
-  fake.file("proc/cgroup", "0::/docker/abc\n");
   fake.file("proc/mountinfo", "30 23 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n");
-  fake.file("sys/fs/cgroup/cpu.max", "200000 100000\n");
+  fake.file("proc/cgroup", "0::/docker/abc/job\n");
+  fake.file("sys/fs/cgroup/job/cpu.max", "200000 100000\n");
   CHECK(fake.quota() == 2);
+  fake.file("sys/fs/cgroup/cpu.max", "300000 100000\n");
+  fake.file("proc/cgroup", "0::/docker/abc\n");
+  CHECK(fake.quota() == 3);
   fake.file("proc/cgroup", "0::/../elsewhere\n");  // a group that this mount does not show: its top is all there is
-  CHECK(fake.quota() == 2);
+  CHECK(fake.quota() == 3);
 }
 
 TEST_CASE("threads: a control group's quota counts, version 1") {
