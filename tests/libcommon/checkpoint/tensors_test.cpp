@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "tests/support/expect_error.h"
 #include "tests/support/tensor_compare.h"
@@ -30,7 +31,7 @@ TEST_CASE("tensors: an entry arrives with its shape, type and values, and outliv
   const test::TempDir dir;
   const std::vector<at::Tensor> written = {at::arange(6.0).reshape({2, 3}), at::tensor(7, at::kLong), at::zeros({0, 4}), at::tensor({1.5, -2.0}).to(at::kBFloat16)};
   std::vector<TensorSpec> specs;
-  for (size_t i = 0; i < written.size(); ++i) specs.push_back({"t" + std::to_string(i), to_dtype(written[i].scalar_type()), written[i].sizes().vec()});
+  for (size_t i = 0; i < written.size(); ++i) specs.push_back({fmt::format("t{}", i), to_dtype(written[i].scalar_type()), written[i].sizes().vec()});
   SafetensorsWriter writer(dir / "x.safetensors", specs, {});
   for (const at::Tensor& tensor : written) writer.write({static_cast<const uint8_t*>(tensor.const_data_ptr()), tensor.nbytes()});
   writer.commit();

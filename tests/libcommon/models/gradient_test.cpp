@@ -11,7 +11,6 @@
 
 using namespace fettle;
 using fettle::test::check_tensors;
-using fettle::test::compare_tensors;
 
 namespace {
 
@@ -98,32 +97,31 @@ TEST_CASE("cifar resnet: logits and gradients equal a plain composition, in both
 }
 
 TEST_CASE("resnet: both memory formats give the same logits and gradients") {
-  for (const char* arch : {"resnet18", "resnet50"}) {
-    INFO(arch);
-    Problem plain = small_problem(arch, 40), last = small_problem(arch, 40);
-    convert_memory_format(*last.model, at::MemoryFormat::ChannelsLast);
-    last.image = last.image.contiguous(at::MemoryFormat::ChannelsLast);
-    plain.loss().backward();
-    last.loss().backward();
-    const Weights weights = weights_of(*plain.model);
-    for (const StateEntry& entry : state_dict(*last.model)) {
-      if (entry.is_parameter) check_tensors(entry.name, entry.tensor.grad(), weights.at(entry.name).grad(), {.atol = 1e-8, .rtol = 1e-7});
-    }
+  const Problem plain = small_problem("resnet18", 17);
+  Problem last = small_problem("resnet18", 17);
+  convert_memory_format(*last.model, at::MemoryFormat::ChannelsLast);
+  last.image = last.image.contiguous(at::MemoryFormat::ChannelsLast);
+  plain.loss().backward();
+  last.loss().backward();
+  const Weights weights = weights_of(*plain.model);
+  for (const StateEntry& entry : state_dict(*last.model)) {
+    if (entry.is_parameter) check_tensors(entry.name, entry.tensor.grad(), weights.at(entry.name).grad(), {.atol = 1e-8, .rtol = 1e-7});
   }
 }
 
 TEST_CASE("models: gradients equal central differences in double") {
-  // Values of every parameter and of the image; h balances rounding (1e-16 / h) against curvature and ReLUs that change side.
+  // Two values of every parameter and of the image (of ResNet-18, of every fourth); h balances rounding (1e-16 / h) against curvature and ReLUs that change side.
   constexpr double kStep = 1e-6;
-  for (const auto& [arch, size] : std::vector<std::pair<const char*, int64_t>>{{"resnet8", 6}, {"resnet20", 5}, {"resnet18", 33}}) {
+  for (const auto& [arch, size, every] : std::vector<std::tuple<const char*, int64_t, size_t>>{{"resnet8", 6, 1}, {"resnet18", 8, 4}}) {
     Problem problem = small_problem(arch, size);
     problem.image.requires_grad_(true);
     problem.loss().backward();
     std::vector<StateEntry> inputs = state_dict(*problem.model);
     inputs.push_back({"image", problem.image, true});
     const at::NoGradGuard no_grad;
-    for (const StateEntry& entry : inputs) {
-      if (!entry.is_parameter) continue;
+    std::erase_if(inputs, [](const StateEntry& entry) { return !entry.is_parameter; });
+    for (size_t i = inputs.size() - 1; i < inputs.size(); i -= every) {  // from the image back to the stem, ends below zero
+      const StateEntry& entry = inputs[i];
       const int64_t count = entry.tensor.numel();
       for (const int64_t index : {count / 3, (2 * count) / 3}) {
         double* value = entry.tensor.mutable_data_ptr<double>() + index;
@@ -142,10 +140,11 @@ TEST_CASE("models: gradients equal central differences in double") {
 }
 
 TEST_CASE("models: the float path follows the double path") {
-  for (const char* arch : {"resnet20", "resnet18"}) {
+  // Large enough that no batch norm sees a mere three values, whose small variances would blow rounding up.
+  for (const auto& [arch, size] : std::vector<std::pair<const char*, int64_t>>{{"resnet20", 16}, {"resnet18", 40}}) {
     INFO(arch);
-    const Problem wide = small_problem(arch, 40);
-    const Problem narrow = small_problem(arch, 40, at::kFloat);
+    const Problem wide = small_problem(arch, size);
+    const Problem narrow = small_problem(arch, size, at::kFloat);
     const at::Tensor wide_loss = wide.loss(), narrow_loss = narrow.loss();
     wide_loss.backward();
     narrow_loss.backward();

@@ -72,10 +72,11 @@ TEST_CASE("models: a description survives JSON, and the model hands out its own"
     CHECK(json.size() == 4);
     const ModelDescription read = model_description_from_json(nlohmann::json::parse(json.dump()));
     CHECK(to_json(read) == json);
-    CHECK(make_model(read)->description() == json);
-    CHECK(make_model(read)->in_channels() == 2);
-    CHECK(make_model(read)->num_classes() == 7);
-    CHECK(make_model(read)->family() == json.at("family"));
+    const auto model = make_model(read);
+    CHECK(model->description() == json);
+    CHECK(model->in_channels() == 2);
+    CHECK(model->num_classes() == 7);
+    CHECK(model->family() == json.at("family"));
   }
 }
 
@@ -168,7 +169,7 @@ TEST_CASE("models: any size from one pixel on, square or not, any number of chan
     if (name == "resnet34" || name == "resnet44" || name == "resnet56") continue;  // the same code as their neighbours
     const auto model = make_model(describe(name, 2, 7), 1);
     CHECK(model->min_input_size() == 1);
-    for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 5}, {3, 2}, {17, 40}, {33, 31}}) {
+    for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 2}, {33, 14}}) {
       INFO(name << " at " << height << "x" << width);
       model->eval();
       CHECK(shape_of(model->forward(at::ones({1, 2, height, width}))) == "1x7");
