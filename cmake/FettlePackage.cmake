@@ -1,1 +1,24 @@
-# cmake --install and CPack (.deb, .tar.gz).
+# cmake --install and CPack (.deb, .tar.gz): the executables find libfettle_cuda.so in ../lib and LibTorch by the run path of
+# the build, by LD_LIBRARY_PATH, or through the launcher of scripts/bundle.sh.
+include(GNUInstallDirs)
+get_property(fettle_tools GLOBAL PROPERTY FETTLE_TOOLS)
+if(NOT fettle_tools)
+  return()
+endif()
+set_target_properties(${fettle_tools} PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS ${fettle_tools} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET fettle_cuda)
+  install(TARGETS fettle_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+install(FILES LICENSE NOTICE README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/fettle)
+
+set(CPACK_GENERATOR "DEB;TGZ")
+set(CPACK_PACKAGE_NAME fettle)
+set(CPACK_PACKAGE_CONTACT "the Fettle developers")
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_DIRECTORY ${PROJECT_SOURCE_DIR}/dist)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6 (>= 2.36), libstdc++6, libgomp1, libssl3, zlib1g, libfmt9")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "gnuplot-nox")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+include(CPack)
