@@ -11,14 +11,15 @@ endif()
 message(STATUS "LibTorch: ${fettle_torch_dir}")
 set(FETTLE_LIBTORCH_DIR ${fettle_torch_dir} CACHE INTERNAL "")
 
-# Libraries and run path are given as plain options: CMake would warn of every target, because the folder also holds a
+# Libraries are given as plain options: CMake would warn of every target, because the folder also holds a
 # libgomp of the same soname as the system's (one of the two is loaded, so there is one pool of threads).
 add_library(fettle_libtorch INTERFACE)
 target_include_directories(fettle_libtorch SYSTEM INTERFACE ${fettle_torch_dir}/include ${fettle_torch_dir}/include/torch/csrc/api/include)
 # LibTorch's include folder holds its own fmt: header-only, because no library of that version is there to link.
 target_compile_definitions(fettle_libtorch INTERFACE FMT_HEADER_ONLY)
 target_link_options(fettle_libtorch INTERFACE -Wl,--push-state,--no-as-needed ${fettle_torch_dir}/lib/libtorch_cpu.so ${fettle_torch_dir}/lib/libc10.so
-  -Wl,--pop-state -Wl,-rpath,${fettle_torch_dir}/lib -Wl,--allow-shlib-undefined)
+  -Wl,--pop-state -Wl,--allow-shlib-undefined)
+set(CMAKE_BUILD_RPATH ${fettle_torch_dir}/lib)
 target_link_libraries(fettle_libtorch INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
 
 # The precompiled header that every .cpp of the upper floor shares. ATen alone: loading it takes 2 s a file, torch/torch.h

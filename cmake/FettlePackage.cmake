@@ -1,11 +1,11 @@
-# cmake --install and CPack (.deb, .tar.gz): the executables find libfettle_cuda.so in ../lib and LibTorch by the run path of
-# the build, by LD_LIBRARY_PATH, or through the launcher of scripts/bundle.sh.
+# cmake --install and CPack (.deb, .tar.gz): the executables find libfettle_cuda.so in ../lib and LibTorch where the build
+# found it, or by LD_LIBRARY_PATH. scripts/bundle.sh makes archives for machines that keep it elsewhere.
 include(GNUInstallDirs)
 get_property(fettle_tools GLOBAL PROPERTY FETTLE_TOOLS)
 if(NOT fettle_tools)
   return()
 endif()
-set_target_properties(${fettle_tools} PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+set_target_properties(${fettle_tools} PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${FETTLE_LIBTORCH_DIR}/lib")
 install(TARGETS ${fettle_tools} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 if(TARGET fettle_cuda)
   install(TARGETS fettle_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,0 +1,204 @@
+// multiscale-train as a user runs it, on a small data set made here.
+#include <catch2/catch.hpp>
+
+#include <sys/stat.h>
+
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "artifact/manifest.h"
+#include "io/safetensors.h"
+#include "random/stream.h"
+#include "tests/support/idx_files.h"
+#include "tests/support/process.h"
+#include "tests/support/skip.h"
+#include "tests/support/small_disk.h"
+#include "tests/support/temp_dir.h"
+
+using namespace fettle;
+using fettle::test::ProcessResult;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Playground {
+ public:
+  Playground() {
+    std::vector<uint8_t> labels;
+    for (int i = 0; i < 300; ++i) labels.push_back(static_cast<uint8_t>(i * 7 % 10));
+    test::write_idx_dataset(dir_ / "data", labels, std::vector<uint8_t>(labels.begin(), labels.begin() + 60), 12, 12);
+  }
+  fs::path operator/(std::string_view name) const { return dir_ / name; }
+
+  // A run with a curriculum, an average, accumulation and states every third step.
+  std::vector<std::string> command(const fs::path& out, std::vector<std::string> more = {}) const {
+    std::vector<std::string> all = {FETTLE_MULTISCALE_TRAIN, "--data", (dir_ / "data").string(), "--sampler", "msc-vbs", "--size", "12", "--sizes", "8:16:3",
+                                    "--size-multiple", "4", "--curriculum", "linear", "--curriculum-from", "8:8", "--curriculum-fraction", "1",
+                                    "--batch-size", "16", "--grad-accum-steps", "2", "--epochs", "3", "--seed", "5", "--model-ema", "--save-every", "3",
+                                    "--log-interval", "4", "--device", "cpu", "--threads", "2", "--out", out.string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  ProcessResult run(const fs::path& out, std::vector<std::string> more = {}) const { return test::run_process(command(out, std::move(more))); }
+
+ private:
+  test::TempDir dir_;
+};
+
+std::string id_of(const fs::path& run) { return manifest_id(read_manifest(run)); }
+
+}  // namespace
+
+TEST_CASE("multiscale-train: an artifact with weights, metrics and lineage") {
+  const Playground here;
+  const ProcessResult result = here.run(here / "run", {"--json", "--eval-sizes", "8,12,20"});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  const Json object = Json::parse(result.out);
+  CHECK(object["artifact"] == (here / "run").string());
+  CHECK(object["id"] == id_of(here / "run"));
+  const Manifest manifest = read_manifest(here / "run", "classifier");
+  for (const char* metric : {"val_top1_percent", "val_ece", "val_nll", "val_top1_percent_at_8", "val_ece_at_20", "val_top1_percent_mean", "train_multiply_adds",
+                             "fixed_size_multiply_adds", "best_val_top1_percent", "ema_val_top1_percent"}) {
+    INFO(metric);
+    CHECK(manifest.metrics.contains(metric));
+  }
+  CHECK(manifest.options["precision"] != "auto");
+  CHECK(manifest.inputs.at(0).role == "data");
+  const SafetensorsFile weights(here / "run/model.safetensors");
+  REQUIRE(weights.find("layer3.2.bn2.num_batches_tracked") != nullptr);
+  CHECK(weights.find("conv1.weight")->shape == std::vector<int64_t>{16, 1, 3, 3});
+  CHECK_FALSE(fs::exists(here / "run/state"));
+  // Every line of the log is JSON, and the compute spent only grows.
+  std::ifstream lines(here / "run/metrics.jsonl");
+  std::string line;
+  double spent = 0;
+  int epochs = 0;
+  while (std::getline(lines, line)) {
+    const Json entry = Json::parse(line);
+    CHECK(entry["multiply_adds"].get<double>() >= spent);
+    spent = entry["multiply_adds"].get<double>();
+    epochs += entry["event"] == "epoch";
+  }
+  CHECK(epochs == 3);
+  CHECK(spent == manifest.metrics["train_multiply_adds"].get<double>());
+}
+
+TEST_CASE("multiscale-train: the same seed gives the same bytes wherever it runs, another seed other ones") {
+  const Playground here;
+  REQUIRE(here.run(here / "a").code == 0);
+  REQUIRE(here.run(here / "deep/er/b").code == 0);
+  CHECK(id_of(here / "a") == id_of(here / "deep/er/b"));
+  CHECK(test::read_text(here / "a/model.safetensors") == test::read_text(here / "deep/er/b/model.safetensors"));
+  auto other = here.command(here / "c");
+  *std::find(other.begin(), other.end(), "5") = "6";
+  REQUIRE(test::run_process(other).code == 0);
+  CHECK(test::read_text(here / "a/model.safetensors") != test::read_text(here / "c/model.safetensors"));
+}
+
+TEST_CASE("multiscale-train: killed at twenty random instants and resumed, it ends with the same bytes and id") {
+  const Playground here;
+  const auto began = std::chrono::steady_clock::now();
+  REQUIRE(here.run(here / "whole").code == 0);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const std::string expected = id_of(here / "whole");
+  const std::string weights = test::read_text(here / "whole/model.safetensors");
+  RandomStream instants(20, "kill");
+  int killed = 0;
+  for (int i = 0; i < 20; ++i) {
+    const fs::path out = here / ("run" + std::to_string(i));
+    // Killed up to twice, so that resumed runs are killed as well.
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      std::vector<std::string> command = {"timeout", "-s", "KILL", std::to_string(instants.uniform(0.2, 1.0) * seconds)};
+      for (const std::string& word : here.command(out, {"--resume", "-q"})) command.push_back(word);
+      killed += test::run_process(command).code == 137;
+    }
+    const bool started = fs::exists(out) && !is_artifact(out);
+    const ProcessResult last = here.run(out, {"--resume", "-q"});
+    INFO("instant " << i << ": " << last.err);
+    REQUIRE(last.code == 0);
+    if (started) CHECK_THAT(last.err, Catch::StartsWith("resuming " + out.string() + " at step "));
+    CHECK(id_of(out) == expected);
+    CHECK(test::read_text(out / "model.safetensors") == weights);
+    fs::remove_all(out);
+  }
+  CHECK(killed >= 10);
+}
+
+TEST_CASE("multiscale-train: SIGTERM saves and leaves with 143; --out alone resumes") {
+  const Playground here;
+  REQUIRE(here.run(here / "whole").code == 0);
+  std::vector<std::string> command = {"timeout", "--preserve-status", "-s", "TERM", "1.0"};
+  for (const std::string& word : here.command(here / "run", {"--epochs", "3"})) command.push_back(word);
+  // "--epochs 3" twice is a mistake that must be caught before anything is touched.
+  CHECK(test::run_process(command).code == 2);
+  CHECK_FALSE(fs::exists(here / "run"));
+  command.resize(command.size() - 2);
+  const ProcessResult stopped = test::run_process(command);
+  if (stopped.code == 0) return test::skip("this machine finished the run within a second");
+  CHECK(stopped.code == 143);
+  CHECK(stopped.out.empty());
+  const ProcessResult resumed = test::run_process({FETTLE_MULTISCALE_TRAIN, "--resume", "--out", (here / "run").string(), "-q"});
+  INFO(resumed.err);
+  REQUIRE(resumed.code == 0);
+  CHECK(id_of(here / "run") == id_of(here / "whole"));
+}
+
+TEST_CASE("multiscale-train: --require decides the exit code") {
+  const Playground here;
+  CHECK(here.run(here / "a", {"--require", "val_top1_percent>=0"}).code == 0);
+  const ProcessResult missed = here.run(here / "b", {"--require", "val_top1_percent>=101"});
+  CHECK(missed.code == 1);
+  CHECK(missed.out == (here / "b").string() + "\n");
+}
+
+TEST_CASE("multiscale-train: --dry-run tells the cost and writes nothing") {
+  const Playground here;
+  const ProcessResult result = here.run(here / "run", {"--dry-run", "--json"});
+  REQUIRE(result.code == 0);
+  const Json plan = Json::parse(result.out);
+  CHECK(plan["parameters"] == 269434);
+  CHECK(plan["epochs"].size() == 3);
+  CHECK(plan["epochs"][0]["sizes"][0]["height"] == 8);
+  CHECK_FALSE(fs::exists(here / "run"));
+  REQUIRE(here.run(here / "real").code == 0);
+  CHECK(read_manifest(here / "real").metrics["train_multiply_adds"] == plan["multiply_adds"]);
+}
+
+TEST_CASE("multiscale-train: bad input ends with its exit code and leaves nothing") {
+  const Playground here;
+  const auto fails = [&](int code, const std::string& part, std::vector<std::string> more) {
+    const ProcessResult result = here.run(here / "run", std::move(more));
+    INFO(result.err);
+    CHECK(result.code == code);
+    CHECK(result.out.empty());
+    CHECK_THAT(result.err, Catch::Contains(part));
+    CHECK_FALSE(fs::exists(here / "run"));
+  };
+  fails(2, "unknown flag --bach-size", {"--bach-size", "3"});
+  fails(2, "--val-batch-size", {"--val-batch-size", "0"});
+  fails(2, "--eval-sizes", {"--eval-sizes", "0"});
+  fails(2, "'epoch' ", {"--config", [&] {
+          test::write_text(here / "c.json", R"({"epoch": 1})");
+          return (here / "c.json").string();
+        }()});
+  fs::resize_file(here / "data/t10k-labels-idx1-ubyte", 20);
+  fails(3, "t10k-labels", {});
+}
+
+TEST_CASE("multiscale-train: a full disk in the middle of a run loses nothing that was saved") {
+  const Playground here;
+  const test::SmallDisk disk(8 << 20);
+  if (disk.path().empty()) return test::skip("mounting a tmpfs is not permitted");
+  const fs::path run = disk.path() / "run";
+  const ProcessResult full = here.run(run);
+  INFO(full.err);
+  CHECK(full.code == 4);
+  CHECK_THAT(full.err, Catch::Contains("No space left"));
+  CHECK_FALSE(is_artifact(run));
+  for (const auto& entry : fs::directory_iterator(run / "state")) {
+    CHECK(fs::exists(entry.path() / "state.json"));
+    CHECK_NOTHROW(SafetensorsFile(entry.path() / "tensors.safetensors"));
+  }
+}
