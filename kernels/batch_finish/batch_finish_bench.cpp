@@ -5,9 +5,12 @@
 //   mix     reads as many bytes as the kernel reads and writes as many as it writes (each vector read is stored 2 or 4 times)
 //   memcpy  moves half of the traffic with the C library's memcpy
 // hot: one pair of buffers; cold: pairs that rotate over 256 MiB, so that no cache holds the next one.
+// A sample during which the kernel took a CPU away from us (its count of involuntary context switches moved) is taken
+// again, up to 30 times; "disturbed" counts those that stayed so.
 
 #include <immintrin.h>
 #include <omp.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -78,12 +81,29 @@ double now(clockid_t clock) {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
+long switches() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nivcsw;
+}
+
+struct Sample {
+  double seconds;
+  bool disturbed;
+};
+
 // One thread is timed by its own CPU time, which leaves out what other processes take; several by the wall clock.
-double seconds(int threads, const std::function<void()>& work) {
+Sample sample(int threads, int repeats, const std::function<void()>& work) {
   const clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
-  const double begin = now(clock);
-  work();
-  return now(clock) - begin;
+  Sample taken{};
+  for (int attempt = 0; attempt < 30; ++attempt) {
+    const long before = switches();
+    const double begin = now(clock);
+    for (int r = 0; r < repeats; ++r) work();
+    taken = {(now(clock) - begin) / repeats, switches() != before};
+    if (!taken.disturbed) break;
+  }
+  return taken;
 }
 
 struct Spread {
@@ -161,20 +181,23 @@ void measure(const Form& form, int threads, bool cold, Isa isa, const Settings& 
           std::memcpy(p.out.get() + first, p.in.get() + first, static_cast<size_t>(last - first));
         });
       }};
-  // A sample lasts about 3 ms, so that the clock and a thread's waking do not show.
+  // A sample lasts about 2 ms, so that the clock and a thread's waking do not show.
   for (const auto& w : work) w();
-  const double once = seconds(threads, work[1]);
-  const int repeats = static_cast<int>(std::clamp(0.003 / once, 1.0, 1e5));
+  const int repeats = static_cast<int>(std::clamp(0.002 / sample(threads, 1, work[1]).seconds, 1.0, 1e5));
   std::vector<double> time[3], ratio[2];
+  int disturbed = 0;
   for (int s = 0; s < settings.samples; ++s) {
     for (int w = 0; w < 3; ++w) {
-      time[w].push_back(seconds(threads, [&] {
-                          for (int r = 0; r < repeats; ++r) work[w]();
-                        }) / repeats);
+      const Sample taken = sample(threads, repeats, work[w]);
+      time[w].push_back(taken.seconds);
+      disturbed += taken.disturbed ? 1 : 0;
     }
     for (int w = 0; w < 2; ++w) ratio[w].push_back(time[w + 1].back() / time[0].back());  // the copy's time over ours: share of its speed
   }
-  const auto rate = [&](const Spread& s) { return Spread{1e-9 * static_cast<double>(traffic) / s.median, 1e-9 * static_cast<double>(traffic) / s.high, 1e-9 * static_cast<double>(traffic) / s.low}; };
+  const auto rate = [&](const Spread& s) {
+    const double gb = 1e-9 * static_cast<double>(traffic);
+    return Spread{gb / s.median, gb / s.high, gb / s.low};
+  };
   const Spread ours = rate(spread(time[0])), mix = rate(spread(time[1])), plain = rate(spread(time[2]));
   const Spread of_mix = spread(ratio[0]), of_plain = spread(ratio[1]);
   const char* dtype = form.dtype == DType::kF32 ? "f32" : "bf16";
@@ -185,14 +208,14 @@ void measure(const Form& form, int threads, bool cold, Isa isa, const Settings& 
                 "\"channels\":%d,\"dtype\":\"%s\",\"layout\":\"%s\",\"flip\":%s,\"threads\":%d,\"cache\":\"%s\",\"samples\":%d,"
                 "\"traffic_bytes\":%ld,\"gb_per_s\":%.3f,\"gb_per_s_low\":%.3f,\"gb_per_s_high\":%.3f,\"mix_gb_per_s\":%.3f,"
                 "\"memcpy_gb_per_s\":%.3f,\"share_of_mix\":%.3f,\"share_of_mix_low\":%.3f,\"share_of_mix_high\":%.3f,"
-                "\"share_of_memcpy\":%.3f}\n",
+                "\"share_of_memcpy\":%.3f,\"disturbed\":%d}\n",
                 build.commit, build.dirty ? "true" : "false", isa_name(isa), form.batch, form.size, form.channels, dtype, layout,
                 form.flip ? "true" : "false", threads, cold ? "cold" : "hot", settings.samples, traffic, ours.median, ours.low, ours.high,
-                mix.median, plain.median, of_mix.median, of_mix.low, of_mix.high, of_plain.median);
+                mix.median, plain.median, of_mix.median, of_mix.low, of_mix.high, of_plain.median, disturbed);
   } else {
-    std::printf("%4ld x %3ld px x %d  %-4s %s %-7s %d  %-4s  %6.2f (%.2f-%.2f)  %6.2f  %6.2f   %5.2f (%.2f-%.2f)  %5.2f\n", form.batch, form.size,
+    std::printf("%4ld x %3ld px x %d  %-4s %s %-7s %d  %-4s  %6.2f (%.2f-%.2f)  %6.2f  %6.2f   %5.2f (%.2f-%.2f)  %5.2f  %d\n", form.batch, form.size,
                 form.channels, dtype, layout, form.flip ? "flip" : "no flip", threads, cold ? "cold" : "hot", ours.median, ours.low, ours.high,
-                mix.median, plain.median, of_mix.median, of_mix.low, of_mix.high, of_plain.median);
+                mix.median, plain.median, of_mix.median, of_mix.low, of_mix.high, of_plain.median, disturbed);
   }
   std::fflush(stdout);
 }
@@ -227,7 +250,7 @@ int main(int argc, char** argv) {
   if (!settings.json) {
     const auto build = fettle::build_info();
     std::printf("batch_finish, commit %s%s, %s; values verified. GB/s = (bytes read + written) / median of %d samples (10th-90th of 100)\n"
-                "%-39s threads       GB/s                mix  memcpy   share of mix      of memcpy\n",
+                "%-39s threads       GB/s                mix  memcpy   share of mix      of memcpy  disturbed\n",
                 build.commit, build.dirty ? " (dirty)" : "", isa_name(isa), settings.samples, "");
   }
   for (const bool cold : {false, true}) {
