@@ -2,6 +2,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/signals.h"
 #include "dataset/dataset_id.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
@@ -150,6 +155,24 @@ TEST_CASE("verify: inputs in a circle end") {
   const Verification result = verify(dir / "a", {}, log);
   CHECK(result.num_artifacts == 2);
   CHECK(result.mismatches.size() == 2);  // neither can have the id of the other
+}
+
+TEST_CASE("verify: a signal ends it between two files") {
+  const Chain chain;
+  const pid_t child = fork();  // the flag of signals is the process's
+  if (child == 0) {
+    install_stop_signals();
+    raise(SIGTERM);
+    try {
+      chain.check();
+    } catch (const Error& error) {
+      _exit(static_cast<int>(error.code()));
+    }
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WEXITSTATUS(status) == 143);
 }
 
 TEST_CASE("verify: what is no artifact is bad input") {
