@@ -134,7 +134,8 @@ TEST_CASE("verify: a data folder with a manifest.json of its own is judged as da
   fs::create_directory(dir / "data");
   test::write_text(dir / "data/manifest.json", R"({"images": 3})");
   Manifest manifest = test::classifier();
-  manifest.inputs = {{"data", "../data", dataset_id(dir / "data", false)}, {"list", "../data/manifest.json", dataset_id(dir / "data/manifest.json", false)}};
+  manifest.inputs = {{"data", "../data", dataset_id(dir / "data", false)},
+                     {"list", "../data/manifest.json", dataset_id(dir / "data/manifest.json", false)}};
   test::write_artifact(dir / "run", manifest);
   Log log(stderr, LogLevel::kQuiet);
   CHECK(verify(dir / "run", {}, log).mismatches.empty());
@@ -150,7 +151,9 @@ TEST_CASE("verify: inputs in a circle end") {
   test::write_artifact(dir / "b", a);
   a.inputs = {{"from", "../b", manifest_id(read_manifest(dir / "b"))}};
   test::write_artifact(dir / "a", a);
-  test::edit_manifest(dir / "b", [](Json& j) { j["inputs"] = {{{"role", "from"}, {"path", "../a"}, {"id", "sha256:" + std::string(64, '0')}}}; });
+  test::edit_manifest(dir / "b", [](Json& j) {
+    j["inputs"] = {{{"role", "from"}, {"path", "../a"}, {"id", "sha256:" + std::string(64, '0')}}};
+  });
   Log log(stderr, LogLevel::kQuiet);
   const Verification result = verify(dir / "a", {}, log);
   CHECK(result.num_artifacts == 2);
