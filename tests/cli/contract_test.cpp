@@ -38,7 +38,9 @@ struct Bench {
   test::TempDir dir;
   test::Sample sample = test::sample_of(name(), dir.path());
 
-  test::ProcessResult run(const Words& arguments) const { return test::run_process(Words{executable().string()} + arguments, {}, dir.path()); }
+  test::ProcessResult run(const Words& arguments) const {
+    return test::run_process(Words{executable().string()} + arguments, {}, dir.path());
+  }
 
   std::map<std::string, std::pair<int64_t, fs::file_time_type>> listing() const {
     std::map<std::string, std::pair<int64_t, fs::file_time_type>> files;
@@ -83,7 +85,8 @@ TEST_CASE("cli: help is on stdout, the short one is shorter, both show a command
     CHECK_THAT(help.out, Contains("usage: " + name()) && Contains("example:\n  " + name() + " "));
   }
   CHECK(full.out.size() > brief.out.size());
-  for (const char* flag : {"--config", "--print-config", "--require", "--json", "--quiet", "--verbose", "--completion", "--version", "--help"}) {
+  for (const char* flag :
+       {"--config", "--print-config", "--require", "--json", "--quiet", "--verbose", "--completion", "--version", "--help"}) {
     INFO(flag);
     CHECK(has_flag(full.out, flag));
   }
@@ -125,7 +128,8 @@ TEST_CASE("cli: wrong usage is code 2 and touches nothing") {
   bench.refused(2, {});
   CHECK_THAT(bench.refused(2, bench.sample.positionals + bench.sample.flags + Words{"--no-such-flag"}), Contains("--no-such-flag"));
   CHECK_THAT(bench.refused(2, bench.sample.positionals + bench.sample.flags + Words{"--verbos"}), Contains("--verbose"));
-  CHECK_THAT(bench.refused(2, bench.sample.positionals + bench.sample.flags + Words{"--config", "a", "--config", "b"}), Contains("--config"));
+  CHECK_THAT(bench.refused(2, bench.sample.positionals + bench.sample.flags + Words{"--config", "a", "--config", "b"}),
+             Contains("--config"));
   CHECK_THAT(bench.refused(2, bench.sample.positionals + bench.sample.flags + Words{"--require", "nonsense"}), Contains("nonsense"));
   bench.refused(2, bench.sample.positionals + bench.sample.flags + Words{"--config"});
 }

@@ -12,9 +12,11 @@ Sample sample_of(const std::string& tool, const std::filesystem::path& directory
   if (tool == "multiscale-train") {
     std::vector<uint8_t> labels;
     for (int i = 0; i < 40; ++i) labels.push_back(static_cast<uint8_t>(i % 10));
+    std::filesystem::create_directory(directory / "data");
     write_idx_dataset(directory / "data", labels, labels, 28, 28);
-    const std::vector<std::string> flags = {"--sampler", "msc-vbs", "--size", "28", "--sizes", "16:40:3", "--size-multiple", "4", "--batch-size", "8",
-                                            "--epochs", "1", "--seed", "1", "--device", "cpu", "--out", in("run")};
+    const std::vector<std::string> flags = {"--sampler",       "msc-vbs", "--size",       "28",  "--sizes",  "16:40:3",
+                                            "--size-multiple", "4",       "--batch-size", "8",   "--epochs", "1",
+                                            "--seed",          "1",       "--device",     "cpu", "--out",    in("run")};
     const auto with_data = [&](const std::string& data) {
       std::vector<std::string> all = {"--data", data};
       all.insert(all.end(), flags.begin(), flags.end());

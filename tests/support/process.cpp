@@ -13,7 +13,8 @@ extern char** environ;
 
 namespace fettle::test {
 
-ProcessResult run_process(const std::vector<std::string>& command, const std::map<std::string, std::string>& environment, const std::filesystem::path& directory) {
+ProcessResult run_process(const std::vector<std::string>& command, const std::map<std::string, std::string>& environment,
+                          const std::filesystem::path& directory) {
   std::map<std::string, std::string> merged = environment;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;

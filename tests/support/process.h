@@ -14,6 +14,7 @@ struct ProcessResult {
 };
 
 // command[0] is looked up in PATH unless it has a slash. `environment` adds to ours, or replaces; no standard input.
-ProcessResult run_process(const std::vector<std::string>& command, const std::map<std::string, std::string>& environment = {}, const std::filesystem::path& directory = ".");
+ProcessResult run_process(const std::vector<std::string>& command, const std::map<std::string, std::string>& environment = {},
+                          const std::filesystem::path& directory = ".");
 
 }  // namespace fettle::test

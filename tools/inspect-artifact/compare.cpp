@@ -56,7 +56,8 @@ void add_metrics(const Manifest& manifest, std::optional<double> MetricPair::*si
 }
 
 std::vector<std::string> cells(const std::string& name, const MetricPair& pair) {
-  return {pair.a ? metric_text(name, *pair.a) : "-", pair.b ? metric_text(name, *pair.b) : "-", pair.a && pair.b ? difference_text(name, *pair.a, *pair.b) : ""};
+  return {pair.a ? metric_text(name, *pair.a) : "-", pair.b ? metric_text(name, *pair.b) : "-",
+          pair.a && pair.b ? difference_text(name, *pair.a, *pair.b) : ""};
 }
 
 void append(std::vector<std::string>& row, const std::vector<std::string>& more) { row.insert(row.end(), more.begin(), more.end()); }
@@ -157,7 +158,8 @@ std::string comparison_text(const Comparison& c) {
     append(rows.back(), cells(name, c.metrics.at(name)));
   }
   std::string text = aligned(rows, "lrrr");
-  text += fmt::format("equal: {} options, {} metrics; diff is {} less {}\n", c.num_equal_options, num_equal_metrics, printable(c.b.name, kMaxValue), printable(c.a.name, kMaxValue));
+  text += fmt::format("equal: {} options, {} metrics; diff is {} less {}\n", c.num_equal_options, num_equal_metrics,
+                      printable(c.b.name, kMaxValue), printable(c.a.name, kMaxValue));
   return text + size_tables(c);
 }
 

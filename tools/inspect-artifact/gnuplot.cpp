@@ -78,15 +78,18 @@ std::string run_gnuplot(std::string_view script) {
   const int error = posix_spawnp(&child, "gnuplot", &actions, nullptr, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
-    throw Error(ExitCode::kMachine, fmt::format("cannot run gnuplot, which draws the picture: {}", error == ENOENT ? "it is not in PATH" : std::strerror(error)),
-                "apt-get install gnuplot-nox");
+    throw Error(
+        ExitCode::kMachine,
+        fmt::format("cannot run gnuplot, which draws the picture: {}", error == ENOENT ? "it is not in PATH" : std::strerror(error)),
+        "apt-get install gnuplot-nox");
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) throw_errno(errno, "wait for gnuplot");
   }
   if (status == 0) return out.contents();
-  const std::string how = WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status)) : fmt::format("ended with code {}", WEXITSTATUS(status));
+  const std::string how = WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status))
+                                              : fmt::format("ended with code {}", WEXITSTATUS(status));
   FT_FAIL(ExitCode::kMachine, "gnuplot {}: {}", how, last_line(err.contents()));
 }
 

@@ -60,7 +60,8 @@ Report compare_two(const fs::path& a, const fs::path& b) {
 Report plot(const Options& options) {
   std::error_code ignored;
   if (fs::exists(fs::symlink_status(options.out, ignored))) {
-    if (!options.overwrite) throw Error(ExitCode::kUsage, fmt::format("--out '{}' exists", printable(options.out)), "--overwrite replaces it");
+    if (!options.overwrite)
+      throw Error(ExitCode::kUsage, fmt::format("--out '{}' exists", printable(options.out)), "--overwrite replaces it");
     FT_REQUIRE_USAGE(fs::is_regular_file(options.out, ignored), "--out '{}' is not a file", printable(options.out));
   }
   const std::vector<std::string> names = short_names({options.paths.begin(), options.paths.end()});
@@ -78,7 +79,8 @@ Report plot(const Options& options) {
 
 Report inspect(const Options& options, RunContext& context) {
   const std::string& command = options.command.at(0);
-  FT_REQUIRE_USAGE(context.common.require.empty() || command == "show", "--require judges the metrics of one artifact: use it with show, not with {}", command);
+  FT_REQUIRE_USAGE(context.common.require.empty() || command == "show",
+                   "--require judges the metrics of one artifact: use it with show, not with {}", command);
   if (command == "show") return show(options.paths[0]);
   if (command == "verify") return verify_all(options, context.log);
   if (command == "compare") return compare_two(options.paths[0], options.paths[1]);

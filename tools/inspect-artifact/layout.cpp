@@ -54,14 +54,17 @@ std::string printable(std::string_view text, size_t max_columns) {
 std::string value_text(const Json& value, size_t max_columns) {
   if (value.is_null()) return "-";
   if (value.is_string()) return printable(value.get_ref<const std::string&>(), max_columns);
-  const bool plain_list = value.is_array() && !value.empty() && std::none_of(value.begin(), value.end(), [](const Json& v) { return v.is_structured(); });
+  const bool plain_list =
+      value.is_array() && !value.empty() && std::none_of(value.begin(), value.end(), [](const Json& v) { return v.is_structured(); });
   if (!plain_list) return printable(value.dump(-1, ' ', false, Json::error_handler_t::replace), max_columns);
   std::string list;
   for (const Json& item : value) list += (list.empty() ? "" : ",") + value_text(item);
   return printable(list, max_columns);
 }
 
-size_t columns_of(std::string_view text) { return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); })); }
+size_t columns_of(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
+}
 
 std::string aligned(const Rows& rows, std::string_view alignment, size_t indent) {
   std::vector<size_t> widths(alignment.size(), 0);

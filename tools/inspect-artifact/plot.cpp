@@ -21,7 +21,9 @@ constexpr size_t kMostPoints = 1500;  // a curve: three times what a panel has p
 constexpr const char* kColors[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"};
 constexpr size_t kNumColors = std::size(kColors);
 
-bool is_chosen_by_rule(const std::string& name) { return name.starts_with("val_") && (name.find("percent") != std::string::npos || name.ends_with("_ece")); }
+bool is_chosen_by_rule(const std::string& name) {
+  return name.starts_with("val_") && (name.find("percent") != std::string::npos || name.ends_with("_ece"));
+}
 
 const EventTable& table(const RunCurves& run, const std::string& event) {
   static const EventTable kEmpty;
@@ -69,7 +71,10 @@ Panel validation_panel(const std::vector<RunCurves>& runs, const std::string& me
     for (const Point& point : points) largest = std::max(largest, point.x);
   }
   const Unit unit = unit_for(largest);
-  Panel panel{.x_label = with_compute ? fmt::format("compute spent ({}multiply-adds)", unit.name) : "epochs", .y_label = metric_label(metric), .marked = true, .curves = {}};
+  Panel panel{.x_label = with_compute ? fmt::format("compute spent ({}multiply-adds)", unit.name) : "epochs",
+              .y_label = metric_label(metric),
+              .marked = true,
+              .curves = {}};
   for (size_t i = 0; i < runs.size(); ++i) {
     std::vector<Point> points = table(runs[i], "epoch").points(with_compute ? "multiply_adds" : "epoch", metric);
     for (Point& point : points) point.x = with_compute ? point.x / unit.factor : point.x + 1;  // epoch 0 has ended
@@ -109,10 +114,12 @@ std::string panel_script(const Panel& panel, size_t index, double left, double r
       if (panel.marked) xs.insert(p.x);
     }
     script += "EOD\n";
-    plots += fmt::format("{}$data_{}_{} using 1:2 with {} linestyle {}{} notitle", i == 0 ? "" : ", ", index, i, panel.marked ? "linespoints" : "lines", curve.run + 1,
-                         panel.marked ? "" : " linewidth 0.8");
+    plots += fmt::format("{}$data_{}_{} using 1:2 with {} linestyle {}{} notitle", i == 0 ? "" : ", ", index, i,
+                         panel.marked ? "linespoints" : "lines", curve.run + 1, panel.marked ? "" : " linewidth 0.8");
   }
-  script += fmt::format("set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\nset bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\n", left, right, bottom, top);
+  script += fmt::format(
+      "set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\nset bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\n", left,
+      right, bottom, top);
   script += fmt::format("set xlabel {}\nset ylabel {}\n", gnuplot_string(panel.x_label), gnuplot_string(panel.y_label));
   script += fmt::format("set xrange {}\nset yrange {}\n", range(low_x, high_x), range(low_y, high_y));
   script += panel.marked ? ticks(xs) : "set xtics autofreq\n";
@@ -148,9 +155,11 @@ std::string legend_script(const Legend& legend, double width, double height) {
   for (size_t i = 0; i < legend.names.size(); ++i) {
     const double x = left + legend.entry_width * static_cast<double>(i % legend.entries_a_line);
     const double y = (height - kLegendPad - kLegendLine * (static_cast<double>(i / legend.entries_a_line) + 0.3)) / height;
-    script += fmt::format("set arrow from screen {:.5f},{:.5f} to screen {:.5f},{:.5f} nohead linestyle {}\n", x / width, y, (x + kSample) / width, y, i + 1);
+    script += fmt::format("set arrow from screen {:.5f},{:.5f} to screen {:.5f},{:.5f} nohead linestyle {}\n", x / width, y,
+                          (x + kSample) / width, y, i + 1);
     script += fmt::format("set label '' at screen {:.5f},{:.5f} point linestyle {}\n", (x + kSample / 2) / width, y, i + 1);
-    script += fmt::format("set label {} at screen {:.5f},{:.5f} left textcolor rgb '#222222'\n", gnuplot_string(legend.names[i]), (x + kSample + kSampleGap) / width, y);
+    script += fmt::format("set label {} at screen {:.5f},{:.5f} left textcolor rgb '#222222'\n", gnuplot_string(legend.names[i]),
+                          (x + kSample + kSampleGap) / width, y);
   }
   return script;
 }
@@ -194,7 +203,8 @@ std::vector<Panel> panels_of(const std::vector<RunCurves>& runs, const std::vect
     std::vector<std::string> known(validations.begin(), validations.end());
     known.insert(known.end(), sized.begin(), sized.end());
     const std::string near = nearest_word(name, known);
-    FT_FAIL(ExitCode::kUsage, "--metric: none of these runs has '{}'{}", printable(name), near.empty() ? "" : "; the nearest is '" + printable(near) + "'");
+    FT_FAIL(ExitCode::kUsage, "--metric: none of these runs has '{}'{}", printable(name),
+            near.empty() ? "" : "; the nearest is '" + printable(near) + "'");
   }
 
   std::vector<Panel> panels;
@@ -239,7 +249,8 @@ std::string plot_script(const std::vector<std::string>& names, const std::vector
       "set grid linecolor rgb '#dddddd' linewidth 0.6\nset format '%g'\n",
       width, height);
   for (size_t i = 0; i < names.size(); ++i) {
-    script += fmt::format("set style line {} linecolor rgb '{}' linewidth 1.2 dashtype {} pointtype 7 pointsize 0.55\n", i + 1, kColors[i % kNumColors], i / kNumColors % 5 + 1);
+    script += fmt::format("set style line {} linecolor rgb '{}' linewidth 1.2 dashtype {} pointtype 7 pointsize 0.55\n", i + 1,
+                          kColors[i % kNumColors], i / kNumColors % 5 + 1);
   }
   script += legend_script(legend, width, height);
   for (size_t i = 0; i < panels.size(); ++i) {

@@ -35,10 +35,12 @@ std::string run_text(const Json& run) {
     return value;
   };
   const auto has = [&](const char* key) { return rest.contains(key) ? rest.at(key).type() : Json::value_t::null; };
-  if (const Json started = take("started_utc", has("started_utc") == Json::value_t::string); !started.is_null()) add("", value_text(started, kMaxValue));
+  if (const Json started = take("started_utc", has("started_utc") == Json::value_t::string); !started.is_null())
+    add("", value_text(started, kMaxValue));
   const bool timed = rest.contains("wall_s") && rest["wall_s"].is_number();
   if (const Json wall = take("wall_s", timed); !wall.is_null()) add("took ", metric_text("wall_s", wall.get<double>()));
-  if (const Json device = take("device", has("device") == Json::value_t::string); !device.is_null()) add("on ", value_text(device, kMaxValue));
+  if (const Json device = take("device", has("device") == Json::value_t::string); !device.is_null())
+    add("on ", value_text(device, kMaxValue));
   for (const auto& [key, value] : rest.items()) add("", printable(key, kMaxValue) + " " + value_text(value, kMaxValue));
   return text;
 }

@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 namespace {
 
 void stop_if_asked() {
-  if (const int signal = stop_signal(); signal != 0) throw Error(static_cast<ExitCode>(128 + signal), "stopped before everything was verified");
+  if (const int signal = stop_signal(); signal != 0)
+    throw Error(static_cast<ExitCode>(128 + signal), "stopped before everything was verified");
 }
 
 class Walk {
@@ -41,7 +42,9 @@ class Walk {
   }
 
  private:
-  void differs(const fs::path& path, std::string expected, std::string found) { result_.mismatches.push_back({path.string(), std::move(expected), std::move(found)}); }
+  void differs(const fs::path& path, std::string expected, std::string found) {
+    result_.mismatches.push_back({path.string(), std::move(expected), std::move(found)});
+  }
 
   void enqueue(const fs::path& directory, Manifest manifest) {
     std::error_code error;
@@ -55,7 +58,8 @@ class Walk {
     try {
       if (!fs::exists(path)) return differs(path, fmt::format("a file of {} bytes", file.bytes), "nothing");
       if (!fs::is_regular_file(path)) return differs(path, fmt::format("a file of {} bytes", file.bytes), "no regular file");
-      if (const uint64_t bytes = fs::file_size(path); bytes != file.bytes) return differs(path, fmt::format("{} bytes", file.bytes), fmt::format("{} bytes", bytes));
+      if (const uint64_t bytes = fs::file_size(path); bytes != file.bytes)
+        return differs(path, fmt::format("{} bytes", file.bytes), fmt::format("{} bytes", bytes));
       log_.debug("hashing " + quote(path.string()));
       if (const std::string hash = sha256_file(path); hash != file.sha256) differs(path, "sha256 " + file.sha256, "sha256 " + hash);
     } catch (const Error& error) {

@@ -126,8 +126,16 @@ TEST_CASE("inspect-artifact plot: writes one file, replaces it only when told to
 }
 
 TEST_CASE("inspect-artifact: flags and numbers of paths belong to their command") {
-  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{{"show", "a", "b"}, {"compare", "a"}, {"compare", "a", "b", "c"}, {"show", "a", "--out", "b"},
-                                                {"plot", "a", "--id", "sha256:" + std::string(64, '0'), "--out", "x"}, {"verify", "a", "--id", "sha256:12"}, {"show"}, {}, {"look", "a"}}) {
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"show", "a", "b"},
+                                             {"compare", "a"},
+                                             {"compare", "a", "b", "c"},
+                                             {"show", "a", "--out", "b"},
+                                             {"plot", "a", "--id", "sha256:" + std::string(64, '0'), "--out", "x"},
+                                             {"verify", "a", "--id", "sha256:12"},
+                                             {"show"},
+                                             {},
+                                             {"look", "a"}}) {
     CHECK(inspect(wrong).code == 2);
   }
 }

@@ -102,7 +102,8 @@ TEST_CASE("show: all that a manifest says, drawn options marked, metrics by size
   CHECK_THAT(text, Contains("2026-01-02T03:04:05Z, took 2 min 05 s, on cpu, out runs/a\n"));
   CHECK_THAT(text, Contains("7 (drawn)") && Contains("resnet20") && Contains("later") && Contains("x\\x1b[2J"));
   CHECK_THAT(text, Contains("data  ../d  sha256:aaaa") && Contains("model.safetensors  2.00 KiB  bbbb"));
-  CHECK_THAT(text, Contains("    at  val_top1_percent  val_ece\n    16             74.90   0.1100\n    28             89.50   0.0210\n  mean             82.20        -\n"));
+  CHECK_THAT(text, Contains("    at  val_top1_percent  val_ece\n    16             74.90   0.1100\n    28             89.50   0.0210\n  "
+                            "mean             82.20        -\n"));
 
   const Json json = show_json("runs/a", manifest);
   CHECK(json["id"] == manifest_id(manifest));

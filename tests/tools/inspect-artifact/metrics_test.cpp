@@ -13,7 +13,8 @@ using fettle::test::expect_error;
 TEST_CASE("metric names: _at_N makes a curve, and the mean goes with it") {
   CHECK(parse_sized_name("val_ece_at_16")->stem == "val_ece");
   CHECK(parse_sized_name("val_ece_at_16")->size == 16);
-  for (const char* plain : {"val_ece", "_at_16", "a_at_", "a_at_x", "a_at_-1", "a_at_16x", "a_at_99999999999999999999"}) CHECK_FALSE(parse_sized_name(plain).has_value());
+  for (const char* plain : {"val_ece", "_at_16", "a_at_", "a_at_x", "a_at_-1", "a_at_16x", "a_at_99999999999999999999"})
+    CHECK_FALSE(parse_sized_name(plain).has_value());
 
   const SplitMetrics split = split_metrics({{"a", 1}, {"a_mean", 2}, {"b_at_8", 3.5}, {"b_at_16", 4}, {"b_mean", 5}});
   CHECK(split.scalars == std::map<std::string, double>{{"a", 1}, {"a_mean", 2}});
@@ -24,7 +25,8 @@ TEST_CASE("metric names: _at_N makes a curve, and the mean goes with it") {
 TEST_CASE("metric names: percentages first; of names that differ in a number the smallest") {
   CHECK(in_reading_order({"val_ece", "val_top5_percent", "best_epoch", "val_top1_percent"}) ==
         std::vector<std::string>{"val_top1_percent", "val_top5_percent", "best_epoch", "val_ece"});
-  CHECK(without_variants({"val_top5_percent", "val_top1_percent", "val_ece", "val_top10_percent"}) == std::vector<std::string>{"val_top1_percent", "val_ece"});
+  CHECK(without_variants({"val_top5_percent", "val_top1_percent", "val_ece", "val_top10_percent"}) ==
+        std::vector<std::string>{"val_top1_percent", "val_ece"});
   CHECK(without_variants({"a-1", "99999999999999999999"}).size() == 2);
 }
 
@@ -74,7 +76,9 @@ TEST_CASE("metrics log: a last line cut off by a kill is ignored, any other brok
     CHECK(log.at("train").points("step", "loss").size() == 4);
     CHECK(log.at("epoch").points("epoch", "val_ece").size() == (cut == 1 ? 2 : 1));  // without its line end it is whole all the same
   }
-  const auto refused = [](const std::string& part, const std::string& text) { expect_error(ExitCode::kInput, part, [&] { parse_metrics_log(text, "m.jsonl"); }); };
+  const auto refused = [](const std::string& part, const std::string& text) {
+    expect_error(ExitCode::kInput, part, [&] { parse_metrics_log(text, "m.jsonl"); });
+  };
   const std::string good = "{\"event\":\"a\"}\n";
   refused("m.jsonl, line 2: not valid JSON", good + "{\"event\": \n" + good);
   refused("m.jsonl, line 3: not valid JSON", good + good + "\n" + good);

@@ -20,7 +20,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-RunCurves run_of(const std::string& log, const Json& metrics = Json::object()) { return {.name = "r", .log = parse_metrics_log(log, "m"), .metrics = split_metrics(metrics)}; }
+RunCurves run_of(const std::string& log, const Json& metrics = Json::object()) {
+  return {.name = "r", .log = parse_metrics_log(log, "m"), .metrics = split_metrics(metrics)};
+}
 
 std::vector<std::string> labels(const std::vector<Panel>& panels) {
   std::vector<std::string> text;
@@ -33,7 +35,8 @@ std::vector<std::string> labels(const std::vector<Panel>& panels) {
 TEST_CASE("plot: loss, validation by compute, and the metrics by size of a finished run") {
   const std::vector<Panel> panels = panels_of({run_of(test::metrics_log(3), test::classifier().metrics), run_of(test::metrics_log(1))}, {});
   CHECK(labels(panels) == std::vector<std::string>{"training loss | steps", "validation top-1 (%) | compute spent (trillion multiply-adds)",
-                                                   "validation top-1 (%) | test size (pixels)", "validation calibration error (ECE) | test size (pixels)"});
+                                                   "validation top-1 (%) | test size (pixels)",
+                                                   "validation calibration error (ECE) | test size (pixels)"});
   REQUIRE(panels[0].curves.size() == 2);
   CHECK(panels[0].curves[0].points.size() == 6);
   CHECK(panels[0].curves[1].run == 1);
@@ -45,7 +48,8 @@ TEST_CASE("plot: loss, validation by compute, and the metrics by size of a finis
 }
 
 TEST_CASE("plot: validation goes by epochs when a run does not tell its compute") {
-  const std::vector<Panel> panels = panels_of({run_of("{\"event\":\"epoch\",\"epoch\":0,\"val_top1_percent\":50}\n"), run_of(test::metrics_log(2))}, {});
+  const std::vector<Panel> panels =
+      panels_of({run_of("{\"event\":\"epoch\",\"epoch\":0,\"val_top1_percent\":50}\n"), run_of(test::metrics_log(2))}, {});
   const auto found = std::find_if(panels.begin(), panels.end(), [](const Panel& p) { return p.x_label == "epochs"; });
   REQUIRE(found != panels.end());
   CHECK(found->curves[0].points[0].x == 1);
@@ -64,13 +68,15 @@ TEST_CASE("plot: metrics that are asked for, and none else") {
   const std::vector<RunCurves> runs = {run_of(test::metrics_log(2), test::classifier().metrics)};
   CHECK(labels(panels_of(runs, {"val_nll", "val_ece"})) ==
         std::vector<std::string>{"training loss | steps", "validation negative log-likelihood | compute spent (trillion multiply-adds)",
-                                 "validation calibration error (ECE) | compute spent (trillion multiply-adds)", "validation calibration error (ECE) | test size (pixels)"});
+                                 "validation calibration error (ECE) | compute spent (trillion multiply-adds)",
+                                 "validation calibration error (ECE) | test size (pixels)"});
   expect_error(ExitCode::kUsage, "none of these runs has 'val_nl'; the nearest is 'val_nll'", [&] { panels_of(runs, {"val_nl"}); });
 }
 
 TEST_CASE("plot: thinning keeps the ends of every stretch's range") {
   std::vector<Point> points;
-  for (int i = 0; i < 100'000; ++i) points.push_back({static_cast<double>(i), i == 77'777 ? 50.0 : i == 77'780 ? -50.0 : std::sin(i * 0.001)});
+  for (int i = 0; i < 100'000; ++i)
+    points.push_back({static_cast<double>(i), i == 77'777 ? 50.0 : i == 77'780 ? -50.0 : std::sin(i * 0.001)});
   const std::vector<Point> kept = thinned(points, 1000);
   CHECK(kept.size() <= 1000);
   CHECK(std::is_sorted(kept.begin(), kept.end(), [](const Point& a, const Point& b) { return a.x < b.x; }));
@@ -107,8 +113,8 @@ TEST_CASE("gnuplot: the picture is well-formed, self-contained, and carries name
   test::write_text(dir / "a.svg", svg);
 
   const auto has = [&](const char* part) { return svg.find(part) != std::string::npos; };
-  for (const char* part : {"training loss", "validation top-1 (%)", "test size (pixels)", "compute spent (trillion multiply-adds)", "größe", "run-11", "\\xff\\x1b", "a_b {/Bold c}",
-                           "&lt;b>&amp;amp; `id`"}) {
+  for (const char* part : {"training loss", "validation top-1 (%)", "test size (pixels)", "compute spent (trillion multiply-adds)", "größe",
+                           "run-11", "\\xff\\x1b", "a_b {/Bold c}", "&lt;b>&amp;amp; `id`"}) {
     INFO(part);
     CHECK(has(part));
   }
@@ -116,7 +122,8 @@ TEST_CASE("gnuplot: the picture is well-formed, self-contained, and carries name
     INFO(part);
     CHECK_FALSE(has(part));
   }
-  const test::ProcessResult lint = test::run_process({"/bin/sh", "-c", "command -v xmllint >/dev/null || exit 99; xmllint --noout \"$0\"", (dir / "a.svg").string()});
+  const test::ProcessResult lint =
+      test::run_process({"/bin/sh", "-c", "command -v xmllint >/dev/null || exit 99; xmllint --noout \"$0\"", (dir / "a.svg").string()});
   if (lint.code == 99) return test::skip("no xmllint: not checked for well-formedness");
   INFO(lint.err);
   CHECK(lint.code == 0);
@@ -126,7 +133,8 @@ TEST_CASE("gnuplot: names that begin or end with quotes stay names") {
   if (test::run_process({"/bin/sh", "-c", "command -v gnuplot"}).code != 0) return test::skip("no gnuplot");
   const test::TempDir dir;
   const std::string touch = "system('touch " + (dir / "owned").string() + "')";
-  for (const std::string& name : {"';" + touch + ";'", "'';" + touch + ";''", "'" + touch, "\";" + touch + ";\"", "\\';" + touch, "'.`touch " + (dir / "owned").string() + "`.'"}) {
+  for (const std::string& name : {"';" + touch + ";'", "'';" + touch + ";''", "'" + touch, "\";" + touch + ";\"", "\\';" + touch,
+                                  "'.`touch " + (dir / "owned").string() + "`.'"}) {
     INFO(name);
     CHECK_THAT(run_gnuplot(plot_script({name}, panels_of({run_of(test::metrics_log(1))}, {}))), Contains("</svg>"));
     CHECK_FALSE(fs::exists(dir / "owned"));

@@ -2,6 +2,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/signals.h"
 #include "dataset/dataset_id.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
@@ -129,7 +134,8 @@ TEST_CASE("verify: a data folder with a manifest.json of its own is judged as da
   fs::create_directory(dir / "data");
   test::write_text(dir / "data/manifest.json", R"({"images": 3})");
   Manifest manifest = test::classifier();
-  manifest.inputs = {{"data", "../data", dataset_id(dir / "data", false)}, {"list", "../data/manifest.json", dataset_id(dir / "data/manifest.json", false)}};
+  manifest.inputs = {{"data", "../data", dataset_id(dir / "data", false)},
+                     {"list", "../data/manifest.json", dataset_id(dir / "data/manifest.json", false)}};
   test::write_artifact(dir / "run", manifest);
   Log log(stderr, LogLevel::kQuiet);
   CHECK(verify(dir / "run", {}, log).mismatches.empty());
@@ -145,11 +151,31 @@ TEST_CASE("verify: inputs in a circle end") {
   test::write_artifact(dir / "b", a);
   a.inputs = {{"from", "../b", manifest_id(read_manifest(dir / "b"))}};
   test::write_artifact(dir / "a", a);
-  test::edit_manifest(dir / "b", [](Json& j) { j["inputs"] = {{{"role", "from"}, {"path", "../a"}, {"id", "sha256:" + std::string(64, '0')}}}; });
+  test::edit_manifest(dir / "b", [](Json& j) {
+    j["inputs"] = {{{"role", "from"}, {"path", "../a"}, {"id", "sha256:" + std::string(64, '0')}}};
+  });
   Log log(stderr, LogLevel::kQuiet);
   const Verification result = verify(dir / "a", {}, log);
   CHECK(result.num_artifacts == 2);
   CHECK(result.mismatches.size() == 2);  // neither can have the id of the other
+}
+
+TEST_CASE("verify: a signal ends it between two files") {
+  const Chain chain;
+  const pid_t child = fork();  // the flag of signals is the process's
+  if (child == 0) {
+    install_stop_signals();
+    raise(SIGTERM);
+    try {
+      chain.check();
+    } catch (const Error& error) {
+      _exit(static_cast<int>(error.code()));
+    }
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WEXITSTATUS(status) == 143);
 }
 
 TEST_CASE("verify: what is no artifact is bad input") {
