@@ -13,6 +13,7 @@ std::string idx_file(const std::vector<uint32_t>& shape, std::string_view values
 }
 
 void write_idx_dataset(const std::filesystem::path& folder, const std::vector<uint8_t>& train_labels, const std::vector<uint8_t>& test_labels, uint32_t height, uint32_t width) {
+  std::filesystem::create_directories(folder);
   for (const bool train : {true, false}) {
     const auto& labels = train ? train_labels : test_labels;
     const std::string part = train ? "train" : "t10k";

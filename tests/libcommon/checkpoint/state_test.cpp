@@ -67,8 +67,9 @@ TEST_CASE("state: temporaries and strange names are no states; a damaged one is 
   const fs::path tensors = dir / "state/step-00000005/tensors.safetensors";
   fs::resize_file(tensors, fs::file_size(tensors) - 1);
   expect_error(ExitCode::kInput, "tensors.safetensors", [&] { load_state(dir.path(), 5); });
-  test::write_text(dir / "state/step-00000005/state.json", "{}");
-  expect_error(ExitCode::kInput, "state.json", [&] { load_state(dir.path(), 5); });
+  save_state(dir.path(), state_at(6), 2, std::nullopt);
+  test::write_text(dir / "state/step-00000006/state.json", "{}");
+  expect_error(ExitCode::kInput, "state.json", [&] { load_state(dir.path(), 6); });
 }
 
 TEST_CASE("weights: names that do not match are counted and the first of each shown") {

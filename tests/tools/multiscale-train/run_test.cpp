@@ -179,7 +179,7 @@ TEST_CASE("multiscale-train: bad input ends with its exit code and leaves nothin
   fails(2, "unknown flag --bach-size", {"--bach-size", "3"});
   fails(2, "--val-batch-size", {"--val-batch-size", "0"});
   fails(2, "--eval-sizes", {"--eval-sizes", "0"});
-  fails(2, "'epoch' ", {"--config", [&] {
+  fails(2, "unknown key 'epoch'", {"--config", [&] {
           test::write_text(here / "c.json", R"({"epoch": 1})");
           return (here / "c.json").string();
         }()});
