@@ -21,6 +21,12 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 at::Tensor labels_of(const std::vector<int64_t>& labels) { return at::tensor(labels, at::kLong); }
 
+at::Tensor logits_of(const std::vector<std::vector<float>>& rows) {
+  std::vector<at::Tensor> tensors;
+  for (const std::vector<float>& row : rows) tensors.push_back(at::tensor(row, at::kFloat));
+  return at::stack(tensors);
+}
+
 struct Samples {
   at::Tensor logits, labels;
 };
@@ -44,7 +50,7 @@ void check_same(const ClassificationMeter::State& a, const ClassificationMeter::
 }  // namespace
 
 TEST_CASE("ranks: equal logits count for the lower index, a NaN makes the sample wrong for every k") {
-  const at::Tensor logits = at::tensor({{1.0f, 3.0f, 3.0f}, {1.0f, 3.0f, 3.0f}, {0.0f, 0.0f, 0.0f}, {kNan, 1.0f, 0.0f}, {kInf, -kInf, 0.0f}});
+  const at::Tensor logits = logits_of({{1.0f, 3.0f, 3.0f}, {1.0f, 3.0f, 3.0f}, {0.0f, 0.0f, 0.0f}, {kNan, 1.0f, 0.0f}, {kInf, -kInf, 0.0f}});
   constexpr int64_t kNoRank = std::numeric_limits<int64_t>::max();
   check_tensors("ranks", label_ranks(logits, labels_of({1, 2, 2, 1, 2})), labels_of({0, 1, 2, kNoRank, 1}));
   CHECK(label_ranks(at::zeros({0, 3}), labels_of({})).numel() == 0);
@@ -54,8 +60,8 @@ TEST_CASE("classification meter: hand-worked values") {
   ClassificationMeter meter;
   // Two classes: softmax is 3/4 and 1/4, right once and wrong once, and 1/2 each, right for class 0.
   const float log3 = std::log(3.0f);
-  meter.add(at::tensor({{log3, 0.0f}, {log3, 0.0f}}), labels_of({0, 1}));
-  meter.add(at::tensor({{7.0f, 7.0f}}), labels_of({0}));
+  meter.add(logits_of({{log3, 0.0f}, {log3, 0.0f}}), labels_of({0, 1}));
+  meter.add(logits_of({{7.0f, 7.0f}}), labels_of({0}));
   const ClassificationResult result = meter.result();
   CHECK(result.num_samples == 3);
   CHECK(result.top1_percent == Approx(200.0 / 3));
@@ -67,7 +73,7 @@ TEST_CASE("classification meter: hand-worked values") {
 
 TEST_CASE("classification meter: top-5 ends at the fifth place") {
   ClassificationMeter meter;
-  const at::Tensor row = at::tensor({{6.0f, 5.0f, 4.0f, 3.0f, 2.0f, 1.0f}});
+  const at::Tensor row = logits_of({{6.0f, 5.0f, 4.0f, 3.0f, 2.0f, 1.0f}});
   meter.add(row.expand({6, 6}), labels_of({0, 1, 2, 3, 4, 5}));
   CHECK(meter.result().top1_percent == Approx(100.0 / 6));
   CHECK(meter.result().top5_percent == Approx(500.0 / 6));
@@ -145,8 +151,8 @@ TEST_CASE("classification meter: a broken network shows instead of passing for a
       std::vector<float> row = {1, 2, 3};
       row[static_cast<size_t>(at)] = broken;
       ClassificationMeter meter;
-      meter.add(at::tensor({{5.0f, 0.0f, 0.0f}}), labels_of({0}));
-      meter.add(at::tensor(row).unsqueeze(0), labels_of({at}));
+      meter.add(logits_of({{5.0f, 0.0f, 0.0f}}), labels_of({0}));
+      meter.add(logits_of({row}), labels_of({at}));
       const ClassificationResult result = meter.result();
       CHECK(result.top1_percent == 50);
       CHECK(result.top5_percent == 50);
@@ -156,7 +162,7 @@ TEST_CASE("classification meter: a broken network shows instead of passing for a
     }
   }
   ClassificationMeter sure;  // -inf elsewhere is legal: probability one
-  sure.add(at::tensor({{-kInf, 0.0f}}), labels_of({1}));
+  sure.add(logits_of({{-kInf, 0.0f}}), labels_of({1}));
   CHECK(sure.result().nll == 0);
   CHECK(sure.result().top1_percent == 100);
 }
