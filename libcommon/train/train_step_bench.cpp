@@ -1,0 +1,93 @@
+// Times whole training steps (forward, loss, backward, fused SGD) on one fixed batch: the C++ side of
+// scripts/bench/train-step.sh. One JSON object on stdout: losses of the first steps, seconds of each timed step.
+//
+//   bench-train-step ARCH SIZE CHANNELS BATCH fp32|bf16 STEPS FOLDER
+//
+// Writes the initial weights and the batch to FOLDER, so that another implementation can start from the same values.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/build_info.h"
+#include "base/errors.h"
+#include "checkpoint/state.h"
+#include "device/device.h"
+#include "models/factory.h"
+#include "models/state_dict.h"
+#include "train/autocast.h"
+#include "train/optimizer.h"
+
+namespace {
+
+using namespace fettle;
+
+constexpr int kCheckedSteps = 5;
+
+void run(char** argv) {
+  const std::string arch = argv[1];
+  const int64_t size = std::atoll(argv[2]), channels = std::atoll(argv[3]), batch = std::atoll(argv[4]);
+  const at::ScalarType precision = std::string(argv[5]) == "bf16" ? at::kBFloat16 : at::kFloat;
+  const int steps = std::atoi(argv[6]);
+  const std::filesystem::path folder = argv[7];
+
+  const Session session = start({.device = "cpu"});
+  const auto model = make_model(describe(arch, channels, 10), 1);
+  convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
+  at::manual_seed(7);
+  const at::Tensor images = at::randn({batch, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor labels = at::randint(10, {batch}, at::kLong);
+  NamedTensors parameters, saved = {{"bench.images", images}, {"bench.labels", labels}};
+  for (const StateEntry& entry : state_dict(*model)) {
+    if (entry.is_parameter) parameters.emplace_back(entry.name, entry.tensor);
+    saved.emplace_back(entry.name, entry.tensor);
+  }
+  std::filesystem::create_directories(folder);
+  save_weights(folder / "start.safetensors", saved);
+
+  OptimizerOptions options;
+  options.nesterov = true;
+  options.weight_decay = options.norm_weight_decay = 5e-4;
+  Optimizer optimizer(parameters, options);
+  model->train();
+  nlohmann::json losses = nlohmann::json::array(), seconds = nlohmann::json::array();
+  for (int step = 0; step < kCheckedSteps + steps; ++step) {
+    const auto began = std::chrono::steady_clock::now();
+    at::Tensor loss;
+    {
+      const AutocastGuard autocast(at::kCPU, precision);
+      loss = at::cross_entropy_loss(model->forward(images).to(at::kFloat), labels);
+    }
+    loss.backward();
+    optimizer.step(0.01);
+    optimizer.zero_grad();
+    const double value = loss.item<double>();
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    if (step < kCheckedSteps) {
+      losses.push_back(value);
+    } else {
+      seconds.push_back(took);
+    }
+  }
+  const nlohmann::json result = {{"losses", losses}, {"seconds", seconds}, {"threads", session.threads}, {"isa", session.isa}, {"commit", build_info().commit}};
+  fmt::print("{}\n", result.dump());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 8) {
+    fmt::print(stderr, "usage: {} ARCH SIZE CHANNELS BATCH fp32|bf16 STEPS FOLDER\n", argv[0]);
+    return 2;
+  }
+  try {
+    run(argv);
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return 70;
+  }
+}
