@@ -49,7 +49,7 @@ if ldd "$home/libexec/$tool" | grep -q libtorch_cpu && [ ! -e "$torch/lib/libtor
   exit 4
 fi
 export FETTLE_CUDA_MODULE=${FETTLE_CUDA_MODULE:-$home/lib/libfettle_cuda.so}
-LD_LIBRARY_PATH=$home/lib:${torch:+$torch/lib:}$LD_LIBRARY_PATH exec "$home/libexec/$tool" "$@"
+LD_LIBRARY_PATH=$home/lib${torch:+:$torch/lib}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$home/libexec/$tool" "$@"
 LAUNCH
 chmod +x "$stage/$name/bin/launch"
 tar -C "$stage" -czf "dist/.$name.tar.gz" "$name"

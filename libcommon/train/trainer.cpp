@@ -159,6 +159,8 @@ struct Trainer::Impl {
   void finish_epoch();
   Json validation();
   double data_wait() const { return finished_epochs_wait + task.data_wait_seconds(); }
+  double epoch_seconds() const { return epoch_s_before + seconds_since(epoch_began); }
+  double run_seconds() const { return result.earlier_s + seconds_since(run_began); }
 
   const TrainOptions& options;
   TrainerSetup setup;
@@ -189,6 +191,8 @@ struct Trainer::Impl {
   // Volatile facts of this process: rates of the interval, the last save.
   Clock::time_point interval_began = Clock::now();
   Clock::time_point epoch_began = Clock::now();
+  Clock::time_point run_began = Clock::now();
+  double epoch_s_before = 0;  // of this epoch, in earlier processes
   Clock::time_point last_save = Clock::now();
   int64_t interval_samples = 0;
   double interval_wait_before = 0;
@@ -316,7 +320,7 @@ Json Trainer::Impl::validation() {
 void Trainer::Impl::finish_epoch() {
   read_losses();
   finished_epochs_wait += task.data_wait_seconds();
-  const double train_s = seconds_since(epoch_began);
+  const double train_s = epoch_seconds();
   setup.set_training_mode(false);
   result.last_validation = validation();
   Json line = {{"event", "epoch"}, {"epoch", at.epoch}, {"step", at.step}, {"multiply_adds", at.multiply_adds}, {"train", epoch_meter.means()}, {"train_s", train_s}};
@@ -342,6 +346,7 @@ void Trainer::Impl::finish_epoch() {
   ++at.epoch;
   at.batch = 0;
   epoch_meter = {};
+  epoch_s_before = 0;
   save();
   // Validation and saving belong to no interval.
   interval_wait_before = finished_epochs_wait;
@@ -371,6 +376,8 @@ void Trainer::Impl::save() {
                  {"last_ema_validation", result.last_ema_validation},
                  {"best", {{"epoch", result.best_epoch}, {"value", result.best_value}, {"step", best_step}}},
                  {"metrics_bytes", metrics->sync()},
+                 {"epoch_s", at.batch > 0 ? epoch_seconds() : 0},
+                 {"run_s", run_seconds()},
                  {"instruction_set", setup.machine.instruction_set},
                  {"libtorch", setup.machine.libtorch}};
   save_state(output.path(), state, 2, best_step >= 0 ? std::optional(best_step) : std::nullopt);
@@ -404,6 +411,8 @@ uint64_t Trainer::Impl::restore(int64_t step) {
     result.best_epoch = facts.at("best").at("epoch").get<int64_t>();
     result.best_value = facts.at("best").at("value").get<double>();
     best_step = facts.at("best").at("step").get<int64_t>();
+    epoch_s_before = facts.at("epoch_s").get<double>();
+    result.earlier_s = facts.at("run_s").get<double>();
     copy_by_name(extract(state.tensors, "model/"), setup.model_state, what);
     optimizer.load_state(extract(state.tensors, "optimizer/"));
     best = extract(state.tensors, "best/");

@@ -76,6 +76,7 @@ struct TrainResult {
   TrainEnd end = TrainEnd::kFinished;
   int64_t steps = 0;
   double multiply_adds = 0;     // of all batches trained on
+  double earlier_s = 0;         // wall time that earlier, interrupted processes spent up to the state resumed from
   Json last_validation = Json::object();
   Json last_ema_validation = Json::object();
   int64_t best_epoch = -1;

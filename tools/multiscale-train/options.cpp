@@ -87,8 +87,7 @@ void bind(FlagTable& table, Options& options) {
 void validate(const Options& options) {
   validate(options.train);
   FT_REQUIRE_USAGE(!options.data.empty(), "--data is needed: fashion-mnist, or a folder with IDX files");
-  const Bounds crop = parse_bounds(options.crop_scale, "--crop-scale");
-  FT_REQUIRE_USAGE(crop.min > 0 && crop.max <= 1, "--crop-scale: expected shares in (0, 1], found '{}'", options.crop_scale);
+  crop_options(options);
   const bool multi = options.sampler != "ssc-fbs";
   FT_REQUIRE_USAGE(multi || options.sizes.empty(), "--sizes: ssc-fbs trains at one size (--size); msc-fbs and msc-vbs take a set");
   FT_REQUIRE_USAGE(!multi || !options.sizes.empty(), "--sizes MIN:MAX:N is needed by {}", options.sampler);
@@ -99,6 +98,12 @@ void validate(const Options& options) {
   FT_REQUIRE_USAGE(grows == !options.curriculum_from.empty(), "--curriculum-from goes with --curriculum linear or cosine, which need it");
   if (grows) parse_bounds(options.curriculum_from, "--curriculum-from");
   FT_REQUIRE_USAGE((law == CurriculumLaw::kStages) == !options.curriculum_stages.empty(), "--curriculum-stages goes with --curriculum stages, which needs it");
+}
+
+CropOptions crop_options(const Options& options) {
+  const Bounds scale = parse_bounds(options.crop_scale, "--crop-scale");
+  FT_REQUIRE_USAGE(scale.min > 0 && scale.max <= 1, "--crop-scale: expected shares in (0, 1], found '{}'", options.crop_scale);
+  return {.scale_min = scale.min, .scale_max = scale.max, .flip_probability = options.hflip};
 }
 
 SamplerOptions sampler_options(const Options& options, int64_t num_samples, int64_t image_size, uint64_t seed) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/flags.h"
+#include "data/augment.h"
 #include "multiscale-train/samplers.h"
 #include "train/options.h"
 
@@ -44,6 +45,9 @@ void validate(const Options& options);
 // The sampler's options for a training set of `num_samples` images of `image_size` pixels; `seed` names its streams.
 // Error(kUsage) when they do not fit together.
 SamplerOptions sampler_options(const Options& options, int64_t num_samples, int64_t image_size, uint64_t seed);
+
+// --crop-scale and --hflip as the loader draws them.
+CropOptions crop_options(const Options& options);
 
 // "MIN:MAX" of two numbers; Error(kUsage) that begins with `flag`.
 Bounds parse_bounds(const std::string& text, const std::string& flag);

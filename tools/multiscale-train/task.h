@@ -49,7 +49,7 @@ class MultiscaleTask : public TrainTask {
     const ImageSet& validation;
     const Normalization& normalization;
     ImageClassifier& model;
-    LoaderOptions loader;  // seed, threads, layout, dtype, device
+    LoaderOptions loader;  // seed, threads, layout, dtype, device, crop
   };
   explicit MultiscaleTask(Setup setup);
 

@@ -123,7 +123,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
                        .validation = data.test,
                        .normalization = normalization,
                        .model = *model,
-                       .loader = {.threads = static_cast<int>(options.workers), .seed = context.seed(), .dtype = precision.dtype, .device = device}});
+                       .loader = {.threads = static_cast<int>(options.workers), .seed = context.seed(), .dtype = precision.dtype, .device = device, .crop = crop_options(options)}});
   TrainerSetup setup{.parameters = tensors_of(*model, true),
                      .model_state = tensors_of(*model, false),
                      .set_training_mode = [&](bool on) { model->train(on); },
@@ -160,7 +160,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   save_weights(directory / files[1], trainer.best_weights());
   if (options.train.model_ema) save_weights(directory / files.emplace_back("model_ema.safetensors"), trainer.ema_weights());
   if (const auto config = timm_config(options.arch, *model, preprocessing)) write_file_atomic(directory / files.emplace_back("config.json"), config->dump(1) + "\n");
-  manifest.run["wall_s"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  manifest.run["wall_s"] = trained.earlier_s + std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   manifest.run["device"] = context.common.device;
   manifest.run["libtorch"] = machine_facts().libtorch;
   write_manifest(directory, manifest, files);

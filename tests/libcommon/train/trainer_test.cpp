@@ -5,7 +5,6 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <csignal>
 #include <sstream>
 
 #include "checkpoint/state.h"
@@ -27,7 +26,6 @@ class ToyTask : public TrainTask {
   at::Tensor seen = at::zeros({}, at::kLong);  // an integer buffer
   int64_t batches = 6;
   int64_t break_at = -1;  // step whose loss is NaN
-  int64_t stop_at = -1;   // step during which the process is told to stop
   int64_t steps = 0;
 
   int64_t num_batches(int64_t) const override { return batches; }
@@ -48,7 +46,7 @@ class ToyTask : public TrainTask {
     const at::Tensor y = x.sum(1);
     ++batch_;
     seen += 1;
-    if (steps++ == stop_at) std::raise(SIGTERM);
+    ++steps;
     at::Tensor loss = (at::linear(at::dropout(x, 0.25, true), weight, bias).squeeze(1) - y).square().mean();
     if (steps - 1 == break_at) loss = loss * std::nan("");
     return {loss, {{"l1", weight.abs().sum()}}};
@@ -145,6 +143,28 @@ TEST_CASE("trainer: a run cut short after any save and resumed equals one that w
     }
     CHECK(deterministic_metrics(path / "metrics.jsonl") == deterministic_metrics(dir / "whole/metrics.jsonl"));
   }
+}
+
+TEST_CASE("trainer: the time of a process that was cut short counts for its epoch and for the run") {
+  const test::TempDir dir;
+  {
+    Run cut(toy_options(), dir / "run");
+    cut.task.break_at = 5;
+    expect_error(ExitCode::kNumbers, "is nan", [&] { cut.train(); });
+  }
+  const TrainState state = load_state(dir / "run", 5);  // in the middle of the first epoch
+  const double epoch_s = state.facts.at("epoch_s"), run_s = state.facts.at("run_s");
+  CHECK(epoch_s > 0);
+  CHECK(run_s >= epoch_s);
+  Run resumed(toy_options(), dir / "run", OutputMode::kResume);
+  CHECK(resumed.train().earlier_s == run_s);
+  std::istringstream lines(test::read_text(dir / "run/metrics.jsonl"));
+  std::vector<double> epochs;
+  for (std::string line; std::getline(lines, line);) {
+    if (const Json json = Json::parse(line); json.at("event") == "epoch") epochs.push_back(json.at("train_s"));
+  }
+  REQUIRE(epochs.size() == 4);
+  CHECK(epochs[0] > epoch_s);
 }
 
 TEST_CASE("trainer: accumulation is the mean gradient, and the last group of an epoch counts what it has") {

@@ -97,6 +97,34 @@ TEST_CASE("multiscale-train: the same seed gives the same bytes wherever it runs
   CHECK(test::read_text(here / "a/model.safetensors") != test::read_text(here / "c/model.safetensors"));
 }
 
+TEST_CASE("multiscale-train: every flag that is to change the training does") {
+  const Playground here;
+  const auto train = [&](const std::string& name, std::vector<std::string> flags) {
+    std::vector<std::string> command = {FETTLE_MULTISCALE_TRAIN, "--data", (here / "data").string(), "--size", "12", "--size-multiple", "4", "--epochs", "2",
+                                        "--seed", "5", "--device", "cpu", "--threads", "1", "--precision", "fp32", "-q", "--out", (here / name).string()};
+    const auto given = [&](const std::string& flag) { return std::find(flags.begin(), flags.end(), flag) != flags.end(); };
+    if (!given("--batch-size")) command.insert(command.end(), {"--batch-size", "60"});
+    if (!given("--sampler")) command.insert(command.end(), {"--sampler", "msc-vbs"});
+    if (!given("--sizes") && !given("ssc-fbs")) command.insert(command.end(), {"--sizes", "8:16:3"});
+    command.insert(command.end(), flags.begin(), flags.end());
+    const ProcessResult result = test::run_process(command);
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+    return test::read_text(here / name / "model.safetensors");
+  };
+  const std::string expected = train("default", {});
+  CHECK(train("again", {"--workers", "0", "--log-interval", "3", "--eval-sizes", "12"}) == expected);
+  const std::vector<std::vector<std::string>> changes = {
+      {"--crop-scale", "1:1"}, {"--hflip", "0"}, {"--arch", "resnet32"}, {"--label-smoothing", "0.1"}, {"--sampler", "ssc-fbs"}, {"--sampler", "msc-fbs"},
+      {"--sizes", "8:20:3"}, {"--curriculum", "linear", "--curriculum-from", "8:8"}, {"--curriculum", "stages", "--curriculum-stages", "8,16"},
+      {"--batch-size", "50"}, {"--opt", "sgd"}, {"--opt", "adamw"}, {"--lr", "0.2"}, {"--lr-min", "0.01"}, {"--lr-warmup-epochs", "0"}, {"--lr-scheduler", "constant"},
+      {"--momentum", "0.8"}, {"--weight-decay", "0"}, {"--norm-weight-decay", "0.1"}, {"--grad-accum-steps", "2"}, {"--clip-grad-norm", "0.1"}};
+  for (size_t i = 0; i < changes.size(); ++i) {
+    INFO(changes[i][0] << " " << changes[i][1]);
+    CHECK(train("run" + std::to_string(i), changes[i]) != expected);
+  }
+}
+
 TEST_CASE("multiscale-train: killed at twenty random instants and resumed, it ends with the same bytes and id") {
   const Playground here;
   const auto began = std::chrono::steady_clock::now();
