@@ -25,7 +25,7 @@ mkdir -p "$stage/$name/bin" "$stage/$name/lib" "$stage/$name/libexec" dist
 cp LICENSE NOTICE README.md "$stage/$name/"
 
 # libc and its siblings, the dynamic loader, LibTorch and the driver stay with the machine.
-stays='^(linux-vdso|ld-linux|libc|libm|libdl|librt|libpthread|libtorch|libc10|libcuda|libgomp|libcudart|libcupti)[.-]'
+stays='^(linux-vdso|ld-linux|libc|libm|libdl|librt|libpthread|libutil|libresolv|libtorch|libc10|libcuda|libgomp|libcudart|libcupti)[.-]'
 for tool in "${tools[@]}"; do
   strip -o "$stage/$name/libexec/$tool" "$build/bin/$tool"
   ldd "$build/bin/$tool" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' | while read -r soname path; do
@@ -46,6 +46,11 @@ if [ "$tool" = launch ]; then echo "call one of: $(cd "$home/libexec" && echo *)
 torch=${FETTLE_LIBTORCH:-$(python3 -c 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")' 2>/dev/null)}
 if ldd "$home/libexec/$tool" | grep -q libtorch_cpu && [ ! -e "$torch/lib/libtorch_cpu.so" ]; then
   echo "error: no LibTorch 2.11: set FETTLE_LIBTORCH to a torch folder (it holds lib/libtorch_cpu.so), or install Python's torch 2.11" >&2
+  exit 4
+fi
+header=$torch/include/torch/headeronly/version.h
+if [ -e "$header" ] && [ "$(sed -n 's/^#define TORCH_VERSION_M[A-Z]*OR \([0-9]*\).*/\1/p' "$header" | tr '\n' .)" != 2.11. ]; then
+  echo "error: $torch is not LibTorch 2.11, which this was built with; set FETTLE_LIBTORCH to one that is" >&2
   exit 4
 fi
 export FETTLE_CUDA_MODULE=${FETTLE_CUDA_MODULE:-$home/lib/libfettle_cuda.so}

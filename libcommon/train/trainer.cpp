@@ -60,21 +60,22 @@ std::string first_ids(const std::vector<int64_t>& ids) {
   return ids.size() > 8 ? fmt::format("{}, ... ({} in all)", text, ids.size()) : text;
 }
 
-// A failed allocation, in words: what the batch needs, what there is, and the batch size that would fit.
-void explain_memory(const c10::Error& error, const StepFacts& facts, const TrainOptions& options, c10::Device device) {
-  const std::string text = error.what_without_backtrace();
-  if (text.find("out of memory") == std::string::npos && text.find("allocate memory") == std::string::npos) return;
-  const double available = static_cast<double>(available_memory(device));
+// Too little memory, in words: what the batch needs, what there was before training, and the batch size that would fit.
+Error out_of_memory(const StepFacts& facts, const TrainOptions& options, uint64_t free_bytes) {
   std::string message = fmt::format("out of memory at batch size {}", facts.num_samples);
   std::string hint = "lower --batch-size, or keep it with --grad-accum-steps";
   if (facts.activation_bytes > 0) {
-    message += fmt::format(": it needs about {} for activations, {} are free", human_bytes(static_cast<uint64_t>(facts.activation_bytes)),
-                           human_bytes(static_cast<uint64_t>(available)));
-    // Leave a tenth for what the estimate does not see.
-    const double fits = std::floor(static_cast<double>(options.batch_size) * std::min(1.0, 0.9 * available / facts.activation_bytes));
+    message += fmt::format(": it needs about {} for activations, {} are free", human_bytes(static_cast<uint64_t>(facts.activation_bytes)), human_bytes(free_bytes));
+    // Leave a fifth for what the estimate does not see.
+    const double fits = std::floor(static_cast<double>(options.batch_size) * std::min(1.0, 0.8 * static_cast<double>(free_bytes) / facts.activation_bytes));
     if (fits >= 1 && fits < static_cast<double>(options.batch_size)) hint = fmt::format("--batch-size {:.0f} would fit, with --grad-accum-steps for the same mean gradient", fits);
   }
-  throw Error(ExitCode::kMachine, message, hint);
+  return {ExitCode::kMachine, message, hint};
+}
+
+bool is_failed_allocation(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  return text.find("out of memory") != std::string::npos || text.find("allocate memory") != std::string::npos;
 }
 
 OptimizerOptions optimizer_options(const TrainOptions& options) {
@@ -148,6 +149,7 @@ struct Trainer::Impl {
 
   TrainResult run();
   uint64_t restore(int64_t step);  // returns the offset of metrics.jsonl
+  void require_memory() const;
   void require_same_machine(const Json& saved) const;
   void save();
   bool save_is_due() const;
@@ -198,10 +200,24 @@ struct Trainer::Impl {
   double interval_wait_before = 0;
   double finished_epochs_wait = 0;
   double last_loss = 0;
+  uint64_t free_bytes = available_memory(setup.device);  // before the first step
   bool stopped = false;
 };
 
+// Linux grants more memory than there is and kills the process that uses it: what cannot fit is refused beforehand.
+void Trainer::Impl::require_memory() const {
+  StepFacts largest;
+  for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+    for (int64_t batch = 0; batch < task.num_batches(epoch); ++batch) {
+      StepFacts facts = task.facts(epoch, batch);
+      if (facts.activation_bytes > largest.activation_bytes) largest = std::move(facts);
+    }
+  }
+  if (largest.activation_bytes > static_cast<double>(free_bytes)) throw out_of_memory(largest, options, free_bytes);
+}
+
 TrainResult Trainer::Impl::run() {
+  require_memory();
   const std::optional<int64_t> saved = output.resuming() ? latest_state(output.path()) : std::nullopt;
   output.open(record);
   const uint64_t offset = saved ? restore(*saved) : 0;
@@ -252,7 +268,7 @@ void Trainer::Impl::accumulate(int64_t batch, int64_t group_size) {
     }
     (group_size == 1 ? losses.loss : losses.loss / static_cast<double>(group_size)).backward();
   } catch (const c10::Error& error) {
-    explain_memory(error, facts, options, setup.device);
+    if (is_failed_allocation(error)) throw out_of_memory(facts, options, free_bytes);
     throw;
   }
   Pending entry{batch, facts.num_samples, std::move(losses.parts)};

@@ -106,7 +106,7 @@ class Walk {
 
   void unreadable(const fs::path& path, std::string expected, const Error& error) {
     if (error.code() != ExitCode::kInput) throw error;
-    differs(path, std::move(expected), error.what());
+    differs(path, std::move(expected), fmt::format("nothing that can be read: {}", error.what()));
   }
 
   const VerifyOptions& options_;

@@ -26,6 +26,7 @@ class ToyTask : public TrainTask {
   at::Tensor seen = at::zeros({}, at::kLong);  // an integer buffer
   int64_t batches = 6;
   int64_t break_at = -1;  // step whose loss is NaN
+  double activation_bytes = 0;
   int64_t steps = 0;
 
   int64_t num_batches(int64_t) const override { return batches; }
@@ -33,6 +34,7 @@ class ToyTask : public TrainTask {
     StepFacts facts;
     facts.num_samples = 4;
     facts.multiply_adds = 100;
+    facts.activation_bytes = batch == 3 ? activation_bytes : 0;
     facts.report = {{"batch_size", 4}};
     for (int64_t i = 0; i < 4; ++i) facts.sample_ids.push_back(epoch * 1000 + batch * 4 + i);
     return facts;
@@ -201,6 +203,14 @@ TEST_CASE("trainer: accumulation is the mean gradient, and the last group of an 
   CHECK(run.train().steps == 2);
   CHECK(at::allclose(run.task.weight, task.weight, 1e-5, 1e-6));
   CHECK(at::allclose(run.task.bias, task.bias, 1e-5, 1e-6));
+}
+
+TEST_CASE("trainer: a batch that cannot fit is refused before anything is made") {
+  const test::TempDir dir;
+  Run run(toy_options(), dir / "run");
+  run.task.activation_bytes = 1e17;
+  expect_error(ExitCode::kMachine, "out of memory at batch size 4: it needs about 88.8 PiB for activations", [&] { run.train(); });
+  CHECK_FALSE(fs::exists(dir / "run"));
 }
 
 TEST_CASE("trainer: a broken loss names the step and the samples") {
