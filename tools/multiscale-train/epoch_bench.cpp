@@ -1,9 +1,10 @@
-// What a whole epoch costs beyond its training steps. Alternates the trainer over the loader (augmentation, progress, losses,
-// metrics.jsonl) with a bare loop of the same steps on the same batches, prepared beforehand. One Markdown row a round.
+// Two questions to an epoch of multiscale-train: what it costs beyond its training steps (the trainer over the loader, with
+// augmentation, progress and metrics, beside a bare loop of the same steps on the same batches prepared beforehand), and
+// whether msc-vbs saves the time that it saves in multiply-adds. All four are timed in every round; Markdown on stdout.
 //
-//   bench-multiscale-epoch DATA ARCH SIZE SIZES STEPS ROUNDS      such as fashion-mnist resnet20 28 16:40:5 60 5
+//   bench-multiscale-epoch DATA ARCH SIZE SIZES STEPS ROUNDS      such as fashion-mnist resnet20 28 16:40:5 60 7
 //
-// SIZES "-" stands for ssc-fbs. STEPS is the length of an epoch at the base size, made by using the first images only.
+// STEPS is the length of an epoch at the base size, made by using the first images only.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -40,18 +41,24 @@ ImageSet first_images(const ImageSet& all, int64_t count) {
 
 struct Bench {
   Options options;
-  ImageSet train, validation;
-  Normalization normalization;
-  SamplerOptions sampler;
+  const ImageSet& train;
+  const ImageSet& validation;
+  const Normalization& normalization;
   LoaderOptions loader;
-  std::shared_ptr<ImageClassifier> model;
+  ImageClassifier& model;
   NamedTensors parameters, state;
+  SamplerOptions sampler = sampler_options(options, train.num_images, train.height, 1);
+
+  double multiply_adds() {
+    CostTable costs(model);
+    return training_multiply_adds(batch_sequence(sampler, 0), costs);
+  }
 
   double trained_epoch(const std::filesystem::path& folder) {
-    MultiscaleTask task({options, sampler, train, validation, normalization, *model, loader});
+    MultiscaleTask task({options, sampler, train, validation, normalization, model, loader});
     TrainerSetup setup{.parameters = parameters,
                        .model_state = state,
-                       .set_training_mode = [this](bool on) { model->train(on); },
+                       .set_training_mode = [this](bool on) { model.train(on); },
                        .precision = loader.dtype,
                        .seed = loader.seed,
                        .machine = {"bench", "bench"}};
@@ -81,13 +88,13 @@ struct Bench {
     OptimizerOptions settings;
     settings.nesterov = true;
     Optimizer optimizer(parameters, settings);
-    model->train();
+    model.train();
     const auto began = Clock::now();
     for (const Batch& batch : batches) {
       at::Tensor loss;
       {
         const AutocastGuard autocast(at::kCPU, loader.dtype);
-        loss = at::cross_entropy_loss(model->forward(batch.images).to(at::kFloat), batch.labels);
+        loss = at::cross_entropy_loss(model.forward(batch.images).to(at::kFloat), batch.labels);
       }
       loss.backward();
       optimizer.step(0.01);
@@ -97,49 +104,54 @@ struct Bench {
   }
 };
 
+std::string spread(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return fmt::format("{:.3f} ({:.3f}-{:.3f})", values[values.size() / 2], values.front(), values.back());
+}
+
 void run(char** argv) {
   const Session session = start({.device = "cpu"});
   const ImageDataset data = load_image_dataset(argv[1]);
   const int64_t steps = std::atoll(argv[5]), rounds = std::atoll(argv[6]);
-  Bench bench;
-  bench.options.arch = argv[2];
-  bench.options.size = std::atoll(argv[3]);
-  bench.options.size_multiple = 4;
-  bench.options.train.epochs = 1;
-  bench.options.train.lr = 0.01;
-  if (std::string(argv[4]) == "-") {
-    bench.options.sampler = "ssc-fbs";
-  } else {
-    bench.options.sizes = argv[4];
-  }
-  bench.train = first_images(data.train, steps * bench.options.train.batch_size);
-  bench.validation = first_images(data.test, 1);
-  bench.normalization = channel_statistics(bench.train);
-  bench.sampler = sampler_options(bench.options, bench.train.num_images, bench.train.height, 1);
-  const ModelDescription description = describe(bench.options.arch, data.train.channels, data.train.num_classes);
+  Options options;
+  options.arch = argv[2];
+  options.size = std::atoll(argv[3]);
+  options.size_multiple = 4;
+  options.train.epochs = 1;
+  options.train.lr = 0.01;
+  const ImageSet train = first_images(data.train, steps * options.train.batch_size), validation = first_images(data.test, 1);
+  const Normalization normalization = channel_statistics(train);
   const bool bf16 = bf16_support(c10::kCPU) == Bf16Support::kAmx;
-  bench.loader = {.threads = static_cast<int>(bench.options.workers), .seed = 1, .dtype = bf16 ? at::kBFloat16 : at::kFloat, .crop = crop_options(bench.options)};
-  bench.model = make_model(description, 1);
-  convert_memory_format(*bench.model, at::MemoryFormat::ChannelsLast);
-  for (const StateEntry& entry : state_dict(*bench.model)) {
-    bench.state.emplace_back(entry.name, entry.tensor);
-    if (entry.is_parameter) bench.parameters.emplace_back(entry.name, entry.tensor);
+  const LoaderOptions loader{.threads = static_cast<int>(options.workers), .seed = 1, .dtype = bf16 ? at::kBFloat16 : at::kFloat, .crop = crop_options(options)};
+  const auto model = make_model(describe(options.arch, data.train.channels, data.train.num_classes), 1);
+  convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
+  NamedTensors parameters, state;
+  for (const StateEntry& entry : state_dict(*model)) {
+    state.emplace_back(entry.name, entry.tensor);
+    if (entry.is_parameter) parameters.emplace_back(entry.name, entry.tensor);
   }
+  Options fixed_options = options, variable_options = options;
+  fixed_options.sampler = "ssc-fbs";
+  variable_options.sizes = argv[4];
+  Bench fixed{fixed_options, train, validation, normalization, loader, *model, parameters, state};
+  Bench variable{variable_options, train, validation, normalization, loader, *model, parameters, state};
+
   const std::filesystem::path folder = std::filesystem::temp_directory_path() / fmt::format("fettle-bench-{}", getpid());
-  fmt::print("{} {} {} px, {} sizes, {} base steps, {} threads, {}, commit {}\n\n", argv[1], argv[2], argv[3], argv[4], steps, session.threads,
+  fmt::print("{} {} {} px, sizes {}, {} base steps, {} threads, {}, commit {}\n\n", argv[1], argv[2], argv[3], argv[4], steps, session.threads,
              bf16 ? "bf16" : "fp32", build_info().commit);
-  fmt::print("| round | epoch, s | prepared, s | ratio |\n|---|---|---|---|\n");
-  std::vector<double> ratios;
-  bench.prepared_epoch();  // warms up
+  fixed.prepared_epoch();  // warms up
+  std::vector<double> fixed_s, variable_s, fixed_ratio, variable_ratio, share;
   for (int64_t round = 0; round < rounds; ++round) {
-    const double whole = bench.trained_epoch(folder), bare = bench.prepared_epoch();
-    ratios.push_back(whole / bare);
-    fmt::print("| {} | {:.2f} | {:.2f} | {:.4f} |\n", round + 1, whole, bare, whole / bare);
-    std::fflush(stdout);
+    fixed_s.push_back(fixed.trained_epoch(folder));
+    fixed_ratio.push_back(fixed_s.back() / fixed.prepared_epoch());
+    variable_s.push_back(variable.trained_epoch(folder));
+    variable_ratio.push_back(variable_s.back() / variable.prepared_epoch());
+    share.push_back(variable_s.back() / fixed_s.back());
   }
-  std::sort(ratios.begin(), ratios.end());
-  fmt::print("| median | | | {:.4f} ({:.4f}-{:.4f}) |\n", ratios[ratios.size() / 2], ratios.front(), ratios.back());
   std::filesystem::remove_all(folder);
+  fmt::print("| | epoch, s | of prepared batches | time of ssc-fbs | multiply-adds of ssc-fbs |\n|---|---|---|---|---|\n");
+  fmt::print("| ssc-fbs | {} | {} | 1 | 1 |\n", spread(fixed_s), spread(fixed_ratio));
+  fmt::print("| msc-vbs | {} | {} | {} | {:.3f} |\n", spread(variable_s), spread(variable_ratio), spread(share), variable.multiply_adds() / fixed.multiply_adds());
 }
 
 }  // namespace
