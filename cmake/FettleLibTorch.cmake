@@ -15,14 +15,17 @@ set(FETTLE_LIBTORCH_DIR ${fettle_torch_dir} CACHE INTERNAL "")
 # libgomp of the same soname as the system's (one of the two is loaded, so there is one pool of threads).
 add_library(fettle_libtorch INTERFACE)
 target_include_directories(fettle_libtorch SYSTEM INTERFACE ${fettle_torch_dir}/include ${fettle_torch_dir}/include/torch/csrc/api/include)
-# LibTorch's include folder holds its own fmt: header-only, because no library of that version is there to link.
-target_compile_definitions(fettle_libtorch INTERFACE FMT_HEADER_ONLY)
+# LibTorch's include folder holds the headers of its own fmt, which come before the system's.
+add_library(fettle_libtorch_fmt STATIC ${PROJECT_SOURCE_DIR}/cmake/libtorch_fmt.cpp)
+target_include_directories(fettle_libtorch_fmt SYSTEM PRIVATE ${fettle_torch_dir}/include)
+target_link_libraries(fettle_libtorch_fmt PRIVATE fettle_flags)
+target_link_libraries(fettle_libtorch INTERFACE fettle_libtorch_fmt)
 target_link_options(fettle_libtorch INTERFACE -Wl,--push-state,--no-as-needed ${fettle_torch_dir}/lib/libtorch_cpu.so ${fettle_torch_dir}/lib/libc10.so
   -Wl,--pop-state -Wl,--allow-shlib-undefined)
 set(CMAKE_BUILD_RPATH ${fettle_torch_dir}/lib)
 target_link_libraries(fettle_libtorch INTERFACE OpenMP::OpenMP_CXX Threads::Threads)
 
-# The precompiled header that every .cpp of the upper floor shares. ATen alone: loading it takes 2 s a file, torch/torch.h
+# The precompiled header that every .cpp of the upper floor shares. ATen alone: loading it takes 3 s a file, torch/torch.h
 # would take 8. Files that need torch/nn include its narrow headers themselves.
 file(WRITE ${CMAKE_BINARY_DIR}/generated/torch_pch.cpp "")
 add_library(fettle_torch_pch STATIC ${CMAKE_BINARY_DIR}/generated/torch_pch.cpp)
