@@ -90,8 +90,8 @@ class Counting {
 // eval() that gives each module its own mode back, also one that was frozen in a model in training.
 class EvaluationMode {
  public:
-  explicit EvaluationMode(torch::nn::Module& module) {
-    module.apply([this](torch::nn::Module& m) { modes_.emplace_back(&m, m.is_training()); });
+  explicit EvaluationMode(Module& module) {
+    visit(module, [this](Module& m) { modes_.emplace_back(&m, m.is_training()); });
     module.eval();
   }
   ~EvaluationMode() {
@@ -101,16 +101,16 @@ class EvaluationMode {
   EvaluationMode& operator=(const EvaluationMode&) = delete;
 
  private:
-  std::vector<std::pair<torch::nn::Module*, bool>> modes_;
+  std::vector<std::pair<Module*, bool>> modes_;
 };
 
 }  // namespace
 
-MultiplyAdds count_multiply_adds(const torch::nn::Module& module, const std::function<void()>& forward) {
+MultiplyAdds count_multiply_adds(const Module& module, const std::function<void()>& forward) {
   FT_CHECK(current == nullptr, "a count within a count");
   Count count;
-  for (const auto& parameter : module.named_parameters()) {
-    count.names[parameter.value().storage().data()] = parameter.key().substr(0, parameter.key().rfind('.'));
+  for (const StateEntry& entry : state_dict(module)) {
+    if (entry.is_parameter) count.names[entry.tensor.storage().data()] = entry.name.substr(0, entry.name.rfind('.'));
   }
   const at::NoGradGuard no_grad;
   const Counting counting(count);
@@ -120,7 +120,7 @@ MultiplyAdds count_multiply_adds(const torch::nn::Module& module, const std::fun
 
 MultiplyAdds count_multiply_adds(ImageClassifier& model, int64_t height, int64_t width) {
   const EvaluationMode evaluation(model);
-  const at::Tensor image = at::zeros({1, model.in_channels(), height, width}, model.parameters().at(0).options().requires_grad(false));
+  const at::Tensor image = at::zeros({1, model.in_channels(), height, width}, state_dict(model).at(0).tensor.options().requires_grad(false));
   return count_multiply_adds(model, [&] { model.forward(image); });
 }
 

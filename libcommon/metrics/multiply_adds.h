@@ -3,8 +3,6 @@
 // counted from the operators that a forward pass really calls. Not counted: bias, normalisation, activation, pooling,
 // resampling, element-wise products. A training step costs three times the forward pass.
 
-#include <torch/nn/module.h>
-
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -13,6 +11,7 @@
 namespace fettle {
 
 class ImageClassifier;
+class Module;
 
 struct LayerMultiplyAdds {
   std::string name;  // the module that owns the weight ("layer1.0.conv1"), or the operator ("aten::bmm") without one
@@ -26,7 +25,7 @@ struct MultiplyAdds {
 };
 
 // Counts what `forward` calls on this thread, without autograd; `module` lends its parameters' names.
-MultiplyAdds count_multiply_adds(const torch::nn::Module& module, const std::function<void()>& forward);
+MultiplyAdds count_multiply_adds(const Module& module, const std::function<void()>& forward);
 
 // One image of height x width in evaluation mode; leaves the model as it was.
 MultiplyAdds count_multiply_adds(ImageClassifier& model, int64_t height, int64_t width);

@@ -9,7 +9,7 @@
 #include "base/errors.h"
 #include "models/description_json.h"
 #include "models/layers.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "models/weight_draws.h"
 
 namespace fettle {
@@ -21,7 +21,7 @@ constexpr int64_t kMaxDepth = 1202;  // the paper's deepest
 bool is_depth(int64_t depth) { return depth >= 8 && depth <= kMaxDepth && (depth - 2) % 6 == 0; }
 
 // Sums and ReLUs work in place: no backward needs what they overwrite.
-class Block : public torch::nn::Module {
+class Block : public Module {
  public:
   Block(int64_t in_channels, int64_t channels, int64_t stride)
       : conv1_(register_module("conv1", std::make_shared<Convolution>(in_channels, channels, 3, stride))),
@@ -50,7 +50,7 @@ class Block : public torch::nn::Module {
   int64_t padding_;
 };
 
-class Stage : public torch::nn::Module {
+class Stage : public Module {
  public:
   Stage(int64_t in_channels, int64_t channels, int64_t num_blocks, int64_t stride) {
     for (int64_t i = 0; i < num_blocks; ++i) {

@@ -1,15 +1,15 @@
 #pragma once
 // What a tool needs to know of a network that sorts images into classes.
 
-#include <torch/nn/module.h>
-
 #include <nlohmann/json_fwd.hpp>
 
 #include <string>
 
+#include "models/module.h"
+
 namespace fettle {
 
-class ImageClassifier : public torch::nn::Module {
+class ImageClassifier : public Module {
  public:
   // x: [B, in_channels, H, W] floating -> logits [B, num_classes]. H and W may differ from call to call.
   virtual at::Tensor forward(const at::Tensor& x) = 0;

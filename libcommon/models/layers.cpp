@@ -34,8 +34,8 @@ void BatchNorm::reset() {
   num_batches_tracked.zero_();
 }
 
-void reset_batch_norms(torch::nn::Module& module) {
-  module.apply([](torch::nn::Module& m) {
+void reset_batch_norms(Module& module) {
+  visit(module, [](Module& m) {
     if (auto* norm = dynamic_cast<BatchNorm*>(&m)) norm->reset();
   });
 }

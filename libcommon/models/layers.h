@@ -1,13 +1,13 @@
 #pragma once
-// The layers that networks are made of: LibTorch's operators under the public libraries' tensor names. torch::nn's own
+// The layers that networks are made of: LibTorch's operators under the public libraries' tensor names. torch::nn's
 // constructors draw weights from the global generator; these start at fixed values, and each network draws its own.
 
-#include <torch/nn/module.h>
+#include "models/module.h"
 
 namespace fettle {
 
 // x: [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)]. Odd kernel, padding kernel / 2, no bias.
-class Convolution : public torch::nn::Module {
+class Convolution : public Module {
  public:
   Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride);
   at::Tensor forward(const at::Tensor& x) const;
@@ -20,7 +20,7 @@ class Convolution : public torch::nn::Module {
 };
 
 // Batch norm over [B, C, H, W], eps 1e-5, momentum 0.1, unbiased running variance. In training mode B * H * W must exceed 1.
-class BatchNorm : public torch::nn::Module {
+class BatchNorm : public Module {
  public:
   explicit BatchNorm(int64_t num_channels);
   at::Tensor forward(const at::Tensor& x);
@@ -32,7 +32,7 @@ class BatchNorm : public torch::nn::Module {
 };
 
 // x: [B, in] -> [B, out].
-class Linear : public torch::nn::Module {
+class Linear : public Module {
  public:
   Linear(int64_t in_features, int64_t out_features);
   at::Tensor forward(const at::Tensor& x) const;
@@ -42,6 +42,6 @@ class Linear : public torch::nn::Module {
 };
 
 // reset() of every BatchNorm in the module.
-void reset_batch_norms(torch::nn::Module& module);
+void reset_batch_norms(Module& module);
 
 }  // namespace fettle

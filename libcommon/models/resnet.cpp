@@ -9,7 +9,7 @@
 #include "base/errors.h"
 #include "models/description_json.h"
 #include "models/layers.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "models/weight_draws.h"
 
 namespace fettle {
@@ -32,7 +32,7 @@ const Structure* find_structure(int64_t depth) {
 }
 
 // downsample.0 and .1: the 1x1 convolution and batch norm that bring the shortcut to the block's shape.
-class Downsample : public torch::nn::Module {
+class Downsample : public Module {
  public:
   Downsample(int64_t in_channels, int64_t out_channels, int64_t stride)
       : convolution_(register_module("0", std::make_shared<Convolution>(in_channels, out_channels, 1, stride))),
@@ -46,7 +46,7 @@ class Downsample : public torch::nn::Module {
 
 // Two 3x3 convolutions, or with a bottleneck 1x1, 3x3, 1x1 of which the last is four times as wide. Sums and ReLUs work
 // in place: no backward needs what they overwrite.
-class Block : public torch::nn::Module {
+class Block : public Module {
  public:
   Block(int64_t in_channels, int64_t channels, int64_t stride, bool bottleneck) {
     const int64_t out_channels = bottleneck ? 4 * channels : channels;
@@ -84,7 +84,7 @@ class Block : public torch::nn::Module {
   std::shared_ptr<Downsample> downsample_;
 };
 
-class Stage : public torch::nn::Module {
+class Stage : public Module {
  public:
   Stage(int64_t in_channels, int64_t channels, int64_t num_blocks, int64_t stride, bool bottleneck) {
     for (int64_t i = 0; i < num_blocks; ++i) {

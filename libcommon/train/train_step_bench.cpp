@@ -17,7 +17,7 @@
 #include "checkpoint/state.h"
 #include "device/device.h"
 #include "models/factory.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "train/autocast.h"
 #include "train/optimizer.h"
 

@@ -18,7 +18,7 @@
 #include "device/device.h"
 #include "device/precision.h"
 #include "models/factory.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "multiscale-train/task.h"
 #include "train/autocast.h"
 #include "train/optimizer.h"

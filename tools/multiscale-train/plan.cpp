@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/human.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 
 namespace fettle::multiscale {
 namespace {

@@ -16,7 +16,7 @@
 #include "device/precision.h"
 #include "io/file.h"
 #include "models/factory.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "multiscale-train/plan.h"
 #include "multiscale-train/task.h"
 #include "train/autocast.h"
@@ -25,7 +25,7 @@
 namespace fettle::multiscale {
 namespace {
 
-NamedTensors tensors_of(const torch::nn::Module& model, bool parameters_only) {
+NamedTensors tensors_of(const Module& model, bool parameters_only) {
   NamedTensors tensors;
   for (const StateEntry& entry : state_dict(model)) {
     if (entry.is_parameter || !parameters_only) tensors.emplace_back(entry.name, entry.tensor);
@@ -115,7 +115,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   }
 
   convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
-  model->to(device);
+  move_to_device(*model, device);
   const Normalization normalization = channel_statistics(data.train);
   MultiscaleTask task({.options = options,
                        .sampler = sampler,

@@ -1,11 +1,11 @@
 #include "metrics/multiply_adds.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
 
 #include "models/factory.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tensor_compare.h"
 
@@ -48,21 +48,37 @@ TEST_CASE("multiply-adds: a projection shortcut is a row of its own") {
 }
 
 TEST_CASE("multiply-adds: grouped, dilated, transposed convolutions, linear layers of any rank, plain products") {
-  torch::nn::Sequential parts(torch::nn::Conv2d(torch::nn::Conv2dOptions(8, 12, {3, 1}).groups(4)), torch::nn::ConvTranspose2d(torch::nn::ConvTranspose2dOptions(12, 6, 2).stride(2).groups(3)),
-                              torch::nn::Linear(8, 5), torch::nn::Conv1d(torch::nn::Conv1dOptions(3, 4, 3).dilation(2)), torch::nn::Linear(torch::nn::LinearOptions(8, 2).bias(false)));
-  const auto count = [&](const std::function<void()>& forward) { return rows(count_multiply_adds(*parts, forward)); };
+  class Layer : public Module {
+   public:
+    Layer(at::IntArrayRef weight_shape, at::IntArrayRef bias_shape) : weight(register_parameter("weight", at::zeros(weight_shape))) {
+      if (!bias_shape.empty()) bias = register_parameter("bias", at::zeros(bias_shape));
+    }
+    at::Tensor weight, bias;
+  };
+  class Parts : public Module {
+   public:
+    std::shared_ptr<Layer> grouped = register_module("0", std::make_shared<Layer>(at::IntArrayRef{12, 2, 3, 1}, 12));
+    std::shared_ptr<Layer> transposed = register_module("1", std::make_shared<Layer>(at::IntArrayRef{12, 2, 2, 2}, 6));
+    std::shared_ptr<Layer> linear = register_module("2", std::make_shared<Layer>(at::IntArrayRef{5, 8}, 5));
+    std::shared_ptr<Layer> dilated = register_module("3", std::make_shared<Layer>(at::IntArrayRef{4, 3, 3}, 4));
+    std::shared_ptr<Layer> no_bias = register_module("4", std::make_shared<Layer>(at::IntArrayRef{2, 8}, at::IntArrayRef{}));
+  };
+  const Parts parts;
+  const auto count = [&](const std::function<void()>& forward) { return rows(count_multiply_adds(parts, forward)); };
   using Rows = std::vector<std::string>;
-  CHECK(count([&] { parts[0]->as<torch::nn::Conv2d>()->forward(at::zeros({2, 8, 7, 5})); }) == Rows{fmt::format("0 {} 2x12x5x5", 2 * 12 * 5 * 5 * 2 * 3)});
-  CHECK(count([&] { parts[1]->as<torch::nn::ConvTranspose2d>()->forward(at::zeros({1, 12, 3, 4})); }) == Rows{fmt::format("1 {} 1x6x6x8", 12 * 3 * 4 * 2 * 4)});
-  CHECK(count([&] { parts[2]->as<torch::nn::Linear>()->forward(at::zeros({3, 8})); }) == Rows{"2 120 3x5"});
-  const MultiplyAdds deep = count_multiply_adds(*parts, [&] { parts[2]->as<torch::nn::Linear>()->forward(at::zeros({2, 7, 8})); });
+  CHECK(count([&] { at::conv2d(at::zeros({2, 8, 7, 5}), parts.grouped->weight, parts.grouped->bias, 1, at::IntArrayRef{0}, 1, /*groups=*/4); }) ==
+        Rows{fmt::format("0 {} 2x12x5x5", 2 * 12 * 5 * 5 * 2 * 3)});
+  CHECK(count([&] { at::conv_transpose2d(at::zeros({1, 12, 3, 4}), parts.transposed->weight, parts.transposed->bias, 2, 0, 0, /*groups=*/3); }) ==
+        Rows{fmt::format("1 {} 1x6x6x8", 12 * 3 * 4 * 2 * 4)});
+  CHECK(count([&] { at::linear(at::zeros({3, 8}), parts.linear->weight, parts.linear->bias); }) == Rows{"2 120 3x5"});
+  const MultiplyAdds deep = count_multiply_adds(parts, [&] { at::linear(at::zeros({2, 7, 8}), parts.linear->weight, parts.linear->bias); });
   CHECK(deep.total == 2 * 7 * 8 * 5);
   CHECK(deep.layers.at(0).name == "2");
-  CHECK(count([&] { parts[3]->as<torch::nn::Conv1d>()->forward(at::zeros({1, 3, 9})); }) == Rows{fmt::format("3 {} 1x4x5", 4 * 5 * 3 * 3)});
-  const MultiplyAdds no_bias = count_multiply_adds(*parts, [&] { parts[4]->as<torch::nn::Linear>()->forward(at::zeros({2, 7, 8})); });
+  CHECK(count([&] { at::conv1d(at::zeros({1, 3, 9}), parts.dilated->weight, parts.dilated->bias, 1, at::IntArrayRef{0}, /*dilation=*/2); }) == Rows{fmt::format("3 {} 1x4x5", 4 * 5 * 3 * 3)});
+  const MultiplyAdds no_bias = count_multiply_adds(parts, [&] { at::linear(at::zeros({2, 7, 8}), parts.no_bias->weight); });
   CHECK(no_bias.total == 2 * 7 * 8 * 2);
   CHECK(count([] { at::bmm(at::zeros({4, 3, 6}), at::zeros({4, 6, 2})); }) == Rows{fmt::format("aten::bmm {} 4x3x2", 4 * 3 * 6 * 2)});
-  CHECK(count_multiply_adds(*parts, [] { at::matmul(at::zeros({5, 4, 3, 6}), at::zeros({6, 2})); }).total == 5 * 4 * 3 * 6 * 2);
+  CHECK(count_multiply_adds(parts, [] { at::matmul(at::zeros({5, 4, 3, 6}), at::zeros({6, 2})); }).total == 5 * 4 * 3 * 6 * 2);
   CHECK(count([] { at::relu(at::zeros({4})) * 2 + 1; }).empty());
 }
 
@@ -71,15 +87,15 @@ TEST_CASE("multiply-adds: counting leaves the model, its modes and autograd as t
   std::vector<at::Tensor> before;
   for (const StateEntry& entry : state_dict(*model)) before.push_back(entry.tensor.clone());
   model->train();
-  torch::nn::Module& frozen = *model->named_children()["bn1"];
+  Module& frozen = model->child("bn1");
   frozen.eval();
   count_multiply_adds(*model, 8, 8);
   const std::vector<StateEntry> after = state_dict(*model);
   for (size_t i = 0; i < after.size(); ++i) test::check_tensors(after[i].name, after[i].tensor, before[i]);
   CHECK(model->is_training());
-  CHECK(model->named_children()["layer1"]->is_training());
+  CHECK(model->child("layer1").is_training());
   CHECK_FALSE(frozen.is_training());
-  CHECK(torch::GradMode::is_enabled());
+  CHECK(at::GradMode::is_enabled());
   // Also after an error, and nothing counts afterwards.
   test::expect_error(ExitCode::kUsage, "too small", [&] { count_multiply_adds(*model, 0, 8); });
   CHECK(model->is_training());

@@ -1,12 +1,13 @@
 // Networks against a plain composition of LibTorch's operators, and gradients against central differences.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
 
 #include "models/factory.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "tests/support/tensor_compare.h"
 
 using namespace fettle;
@@ -14,14 +15,13 @@ using fettle::test::check_tensors;
 
 namespace {
 
-namespace F = torch::nn::functional;
 using Weights = std::map<std::string, at::Tensor>;
 
 at::Tensor fixed_randn(at::IntArrayRef shape, uint64_t seed) {
   return at::empty(shape, at::kDouble).normal_(0, 1, at::detail::createCPUGenerator(seed));
 }
 
-Weights weights_of(const torch::nn::Module& module) {
+Weights weights_of(const Module& module) {
   Weights weights;
   for (const StateEntry& entry : state_dict(module)) weights[entry.name] = entry.tensor;
   return weights;
@@ -34,27 +34,26 @@ at::Tensor norm(const at::Tensor& x, const Weights& w, const std::string& name) 
 }
 
 at::Tensor convolve(const at::Tensor& x, const Weights& w, const std::string& name, int64_t stride, int64_t padding) {
-  return F::conv2d(x, w.at(name + ".weight"), F::Conv2dFuncOptions().stride(stride).padding(padding));
+  return at::conv2d(x, w.at(name + ".weight"), /*bias=*/{}, stride, padding);
 }
 
 at::Tensor plain_cifar_resnet(at::Tensor x, const Weights& w, int64_t num_blocks) {
-  x = torch::relu(norm(convolve(x, w, "conv1", 1, 1), w, "bn1"));
+  x = at::relu(norm(convolve(x, w, "conv1", 1, 1), w, "bn1"));
   for (int stage = 1; stage <= 3; ++stage) {
     for (int64_t i = 0; i < num_blocks; ++i) {
       const std::string name = fmt::format("layer{}.{}", stage, i);
       const int64_t stride = stage > 1 && i == 0 ? 2 : 1;
-      at::Tensor y = torch::relu(norm(convolve(x, w, name + ".conv1", stride, 1), w, name + ".bn1"));
+      at::Tensor y = at::relu(norm(convolve(x, w, name + ".conv1", stride, 1), w, name + ".bn1"));
       y = norm(convolve(y, w, name + ".conv2", 1, 1), w, name + ".bn2");
       if (stride == 2) {
-        const at::Tensor every_second = x.index({torch::indexing::Slice(), torch::indexing::Slice(), torch::indexing::Slice(0, torch::indexing::None, 2),
-                                                 torch::indexing::Slice(0, torch::indexing::None, 2)});
+        const at::Tensor every_second = x.slice(2, 0, {}, 2).slice(3, 0, {}, 2);
         const at::Tensor zeros = at::zeros({x.size(0), x.size(1) / 2, every_second.size(2), every_second.size(3)}, x.options());
-        x = torch::cat({zeros, every_second, zeros}, 1);
+        x = at::cat({zeros, every_second, zeros}, 1);
       }
-      x = torch::relu(y + x);
+      x = at::relu(y + x);
     }
   }
-  return torch::nn::functional::linear(x.flatten(2).mean(2), w.at("linear.weight"), w.at("linear.bias"));
+  return at::linear(x.flatten(2).mean(2), w.at("linear.weight"), w.at("linear.bias"));
 }
 
 struct Problem {

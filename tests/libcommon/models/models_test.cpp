@@ -7,7 +7,7 @@
 
 #include "models/factory.h"
 #include "models/layers.h"
-#include "models/state_dict.h"
+#include "models/module.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/tensor_compare.h"
 
@@ -17,7 +17,7 @@ using fettle::test::expect_error;
 
 namespace {
 
-std::map<std::string, at::Tensor> by_name(const torch::nn::Module& module) {
+std::map<std::string, at::Tensor> by_name(const Module& module) {
   std::map<std::string, at::Tensor> tensors;
   for (const StateEntry& entry : state_dict(module)) tensors[entry.name] = entry.tensor;
   return tensors;
@@ -156,7 +156,9 @@ TEST_CASE("models: initialise forgets a training that went before") {
   model->forward(at::randn({4, 1, 8, 8}));
   {
     const at::NoGradGuard no_grad;
-    for (at::Tensor& parameter : model->parameters()) parameter.add_(1);
+    for (StateEntry& entry : state_dict(*model)) {
+      if (entry.is_parameter) entry.tensor.add_(1);
+    }
   }
   CHECK_FALSE(by_name(*model).at("bn1.running_mean").equal(fresh.at("bn1.running_mean")));
   model->initialise(3);
@@ -218,4 +220,43 @@ TEST_CASE("models: batch norm counts its batches in training only") {
   model->eval();
   model->forward(at::randn({2, 1, 8, 8}));
   CHECK(count() == 1);
+}
+
+TEST_CASE("module: names and modes of a tree, and what is not allowed") {
+  class Leaf : public Module {
+   public:
+    Leaf() {
+      register_buffer("seen", at::zeros({}, at::kLong));
+      register_parameter("weight", at::ones({1, 2, 3, 4}));
+    }
+  };
+  class Root : public Module {
+   public:
+    Root() {
+      register_module("b", std::make_shared<Leaf>());
+      register_module("a", std::make_shared<Leaf>());
+      register_parameter("scale", at::ones({2}));
+    }
+    void add(const std::string& name) { register_buffer(name, at::zeros({1})); }
+  };
+  Root root;
+  std::vector<std::string> names;
+  for (const StateEntry& entry : state_dict(root)) names.push_back(entry.name);
+  CHECK(names == std::vector<std::string>{"scale", "b.weight", "b.seen", "a.weight", "a.seen"});
+  CHECK(num_parameters(root) == 2 + 24 + 24);
+  CHECK(state_dict(root)[1].tensor.requires_grad());
+  root.child("a").eval();
+  CHECK((root.is_training() && root.child("b").is_training() && !root.child("a").is_training()));
+  root.train();
+  CHECK(root.child("a").is_training());
+  root.eval();
+  CHECK_FALSE(root.child("b").is_training());
+  convert_floating(root, at::kDouble);
+  convert_memory_format(root, at::MemoryFormat::ChannelsLast);
+  CHECK(state_dict(root)[1].tensor.is_contiguous(at::MemoryFormat::ChannelsLast));
+  CHECK(state_dict(root)[1].tensor.scalar_type() == at::kDouble);
+  CHECK(state_dict(root)[2].tensor.scalar_type() == at::kLong);
+  expect_error(ExitCode::kBug, "registered twice", [&] { root.add("a"); });
+  expect_error(ExitCode::kBug, "is no name", [&] { root.add("a.b"); });
+  expect_error(ExitCode::kBug, "no module 'c'", [&] { root.child("c"); });
 }
