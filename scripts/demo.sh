@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, builds what it runs, trains ResNet-20 on Fashion-MNIST twice for two epochs - with variable-batch multi-scale
 # sampling and at one fixed size - and shows side by side what the sampler bought. From nothing, on two cores: setup about a
-# minute, build about five, training four to six.
+# minute, build about four, training four (bf16 instructions) to ten (AVX2).
 #   scripts/demo.sh [FOLDER]      where the two runs and the picture go; default runs/demo below the current folder
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

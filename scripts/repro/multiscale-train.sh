@@ -51,7 +51,7 @@ for metric in val_top1_percent val_ece; do
           if (n == 1 || v < low[i]) low[i] = v; if (n == 1 || v > high[i]) high[i] = v } }
       END {
         count = split(sizes " mean", names, " "); digits = metric ~ /percent/ ? 1 : 3
-        printf "| %s epochs | %.1f T | %.0f s |", setting, macs / n / 1e12, wall / n
+        sub("-", ", ", setting); printf "| %s epochs | %.1f T | %.0f s |", setting, macs / n / 1e12, wall / n
         for (k = 0; k < count; ++k) { i = k == 0 ? count : k; printf " %.*f (%.*f-%.*f) |", digits, sum[i] / n, digits, low[i], digits, high[i] }
         printf "\n" }'
   done
