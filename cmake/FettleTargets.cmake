@@ -67,6 +67,8 @@ function(fettle_test name)
   list(TRANSFORM ARG_DEPENDS PREPEND fettle_)
   add_executable(test-${name} ${ARG_SOURCES})
   target_link_libraries(test-${name} PRIVATE ${ARG_DEPENDS} fettle_warnings)
+  # Assertions need little of the optimiser, and building them is half of a whole build.
+  target_compile_options(test-${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   if(ARG_TORCH)
     target_link_libraries(test-${name} PRIVATE fettle_test_main_torch fettle_libtorch)
     target_precompile_headers(test-${name} REUSE_FROM fettle_torch_pch)
