@@ -109,9 +109,7 @@ class EvaluationMode {
 MultiplyAdds count_multiply_adds(const Module& module, const std::function<void()>& forward) {
   FT_CHECK(current == nullptr, "a count within a count");
   Count count;
-  for (const StateEntry& entry : state_dict(module)) {
-    if (entry.is_parameter) count.names[entry.tensor.storage().data()] = entry.name.substr(0, entry.name.rfind('.'));
-  }
+  for (const auto& [name, parameter] : named_parameters(module)) count.names[parameter.storage().data()] = name.substr(0, name.rfind('.'));
   const at::NoGradGuard no_grad;
   const Counting counting(count);
   forward();

@@ -64,9 +64,23 @@ std::vector<StateEntry> state_dict(const Module& module) {
   return entries;
 }
 
+Module::Named named_tensors(const Module& module) {
+  Module::Named tensors;
+  for (const StateEntry& entry : state_dict(module)) tensors.emplace_back(entry.name, entry.tensor);
+  return tensors;
+}
+
+Module::Named named_parameters(const Module& module) {
+  Module::Named parameters;
+  for (const StateEntry& entry : state_dict(module)) {
+    if (entry.is_parameter) parameters.emplace_back(entry.name, entry.tensor);
+  }
+  return parameters;
+}
+
 int64_t num_parameters(const Module& module) {
   int64_t count = 0;
-  for (const StateEntry& entry : state_dict(module)) count += entry.is_parameter ? entry.tensor.numel() : 0;
+  for (const auto& [name, parameter] : named_parameters(module)) count += parameter.numel();
   return count;
 }
 

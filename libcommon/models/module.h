@@ -61,6 +61,10 @@ struct StateEntry {
 // The order of Python's state_dict(): own parameters, own buffers, then the children, each in the order of registration.
 std::vector<StateEntry> state_dict(const Module& module);
 
+// The same as (name, tensor) pairs: all of it, and the parameters alone.
+Module::Named named_tensors(const Module& module);
+Module::Named named_parameters(const Module& module);
+
 // Number of elements of all parameters (buffers do not count).
 int64_t num_parameters(const Module& module);
 

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/bench_main.h"
 #include "base/build_info.h"
 #include "base/errors.h"
 #include "checkpoint/state.h"
@@ -40,18 +41,15 @@ void run(char** argv) {
   at::manual_seed(7);
   const at::Tensor images = at::randn({batch, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor labels = at::randint(10, {batch}, at::kLong);
-  NamedTensors parameters, saved = {{"bench.images", images}, {"bench.labels", labels}};
-  for (const StateEntry& entry : state_dict(*model)) {
-    if (entry.is_parameter) parameters.emplace_back(entry.name, entry.tensor);
-    saved.emplace_back(entry.name, entry.tensor);
-  }
+  NamedTensors saved = named_tensors(*model);
+  saved.insert(saved.begin(), {{"bench.images", images}, {"bench.labels", labels}});
   std::filesystem::create_directories(folder);
   save_weights(folder / "start.safetensors", saved);
 
   OptimizerOptions options;
   options.nesterov = true;
   options.weight_decay = options.norm_weight_decay = 5e-4;
-  Optimizer optimizer(parameters, options);
+  Optimizer optimizer(named_parameters(*model), options);
   model->train();
   nlohmann::json losses = nlohmann::json::array(), seconds = nlohmann::json::array();
   for (int step = 0; step < kCheckedSteps + steps; ++step) {
@@ -78,16 +76,4 @@ void run(char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  if (argc != 8) {
-    fmt::print(stderr, "usage: {} ARCH SIZE CHANNELS BATCH fp32|bf16 STEPS FOLDER\n", argv[0]);
-    return 2;
-  }
-  try {
-    run(argv);
-    return 0;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 70;
-  }
-}
+int main(int argc, char** argv) { return fettle::bench_main(argc, argv, "ARCH SIZE CHANNELS BATCH fp32|bf16 STEPS FOLDER", run); }

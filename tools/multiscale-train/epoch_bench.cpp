@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/bench_main.h"
 #include "base/build_info.h"
 #include "base/errors.h"
 #include "device/device.h"
@@ -125,11 +126,7 @@ void run(char** argv) {
   const LoaderOptions loader{.threads = static_cast<int>(options.workers), .seed = 1, .dtype = bf16 ? at::kBFloat16 : at::kFloat, .crop = crop_options(options)};
   const auto model = make_model(describe(options.arch, data.train.channels, data.train.num_classes), 1);
   convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
-  NamedTensors parameters, state;
-  for (const StateEntry& entry : state_dict(*model)) {
-    state.emplace_back(entry.name, entry.tensor);
-    if (entry.is_parameter) parameters.emplace_back(entry.name, entry.tensor);
-  }
+  const NamedTensors parameters = named_parameters(*model), state = named_tensors(*model);
   Options fixed_options = options, variable_options = options;
   fixed_options.sampler = "ssc-fbs";
   variable_options.sizes = argv[4];
@@ -156,16 +153,4 @@ void run(char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  if (argc != 7) {
-    fmt::print(stderr, "usage: {} DATA ARCH SIZE SIZES STEPS ROUNDS\n", argv[0]);
-    return 2;
-  }
-  try {
-    run(argv);
-    return 0;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 70;
-  }
-}
+int main(int argc, char** argv) { return fettle::bench_main(argc, argv, "DATA ARCH SIZE SIZES STEPS ROUNDS", run); }

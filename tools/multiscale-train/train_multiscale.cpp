@@ -25,14 +25,6 @@
 namespace fettle::multiscale {
 namespace {
 
-NamedTensors tensors_of(const Module& model, bool parameters_only) {
-  NamedTensors tensors;
-  for (const StateEntry& entry : state_dict(model)) {
-    if (entry.is_parameter || !parameters_only) tensors.emplace_back(entry.name, entry.tensor);
-  }
-  return tensors;
-}
-
 ArchFamily precision_family(const ModelDescription& description) {
   if (std::holds_alternative<CifarResNetDescription>(description)) return ArchFamily::kCifarResnet;
   return std::get<ResNetDescription>(description).depth >= 50 ? ArchFamily::kResnetBottleneck : ArchFamily::kResnetBasic;
@@ -124,8 +116,8 @@ Report train_multiscale(const Options& options, RunContext& context) {
                        .normalization = normalization,
                        .model = *model,
                        .loader = {.threads = static_cast<int>(options.workers), .seed = context.seed(), .dtype = precision.dtype, .device = device, .crop = crop_options(options)}});
-  TrainerSetup setup{.parameters = tensors_of(*model, true),
-                     .model_state = tensors_of(*model, false),
+  TrainerSetup setup{.parameters = named_parameters(*model),
+                     .model_state = named_tensors(*model),
                      .set_training_mode = [&](bool on) { model->train(on); },
                      .device = device,
                      .precision = precision.dtype,
@@ -156,7 +148,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   manifest.model["preprocessing"] = preprocessing;
   manifest.model["class_names"] = data.class_names;
   std::vector<std::string> files = {"model.safetensors", "model_best.safetensors"};
-  save_weights(directory / files[0], tensors_of(*model, false));
+  save_weights(directory / files[0], named_tensors(*model));
   save_weights(directory / files[1], trainer.best_weights());
   if (options.train.model_ema) save_weights(directory / files.emplace_back("model_ema.safetensors"), trainer.ema_weights());
   if (const auto config = timm_config(options.arch, *model, preprocessing)) write_file_atomic(directory / files.emplace_back("config.json"), config->dump(1) + "\n");
