@@ -44,14 +44,15 @@ home=$(dirname "$(dirname "$(readlink -f "$0")")")
 tool=$(basename "$0")
 if [ "$tool" = launch ]; then echo "call one of: $(cd "$home/libexec" && echo *)" >&2; exit 2; fi
 torch=${FETTLE_LIBTORCH:-$(python3 -c 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")' 2>/dev/null)}
-if ldd "$home/libexec/$tool" | grep -q libtorch_cpu && [ ! -e "$torch/lib/libtorch_cpu.so" ]; then
-  echo "error: no LibTorch 2.11: set FETTLE_LIBTORCH to a torch folder (it holds lib/libtorch_cpu.so), or install Python's torch 2.11" >&2
-  exit 4
-fi
-header=$torch/include/torch/headeronly/version.h
-if [ -e "$header" ] && [ "$(sed -n 's/^#define TORCH_VERSION_M[A-Z]*OR \([0-9]*\).*/\1/p' "$header" | tr '\n' .)" != 2.11. ]; then
-  echo "error: $torch is not LibTorch 2.11, which this was built with; set FETTLE_LIBTORCH to one that is" >&2
-  exit 4
+if ldd "$home/libexec/$tool" | grep -q libtorch_cpu; then
+  header=$torch/include/torch/headeronly/version.h
+  if [ ! -e "$torch/lib/libtorch_cpu.so" ]; then
+    echo "error: no LibTorch 2.11: set FETTLE_LIBTORCH to a torch folder (it holds lib/libtorch_cpu.so), or install Python's torch 2.11" >&2
+    exit 4
+  elif [ -e "$header" ] && [ "$(sed -n 's/^#define TORCH_VERSION_M[A-Z]*OR \([0-9]*\).*/\1/p' "$header" | tr '\n' .)" != 2.11. ]; then
+    echo "error: $torch is not LibTorch 2.11, which this was built with; set FETTLE_LIBTORCH to one that is" >&2
+    exit 4
+  fi
 fi
 export FETTLE_CUDA_MODULE=${FETTLE_CUDA_MODULE:-$home/lib/libfettle_cuda.so}
 LD_LIBRARY_PATH=$home/lib${torch:+:$torch/lib}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$home/libexec/$tool" "$@"
