@@ -1,26 +1,21 @@
 #!/usr/bin/env bash
 # Training steps of Fettle against the same steps in eager PyTorch on the same LibTorch: both sides start from the same weights
 # and batch, their losses are compared, then they are timed alternately, under glibc's default allocator settings and with
-# memory kept (no mmap, no trim). Prints a Markdown table of medians in ms a step (smallest-largest round) and of the ratio.
+# memory kept (no mmap, no trim). Prints a Markdown table of medians in ms a step (smallest-largest round), of the ratio, and of
+# the ratio between the fastest steps.
 #   scripts/bench/train-step.sh [ROUNDS] [STEPS]      default 5 rounds of 8 timed steps; a quiet machine takes ten minutes
 # The first run makes a virtual environment with torch 2.11.0 and safetensors in ~/.cache/fettle/bench-venv.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 rounds=${1:-5} steps=${2:-8}
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/fettle
-python=$cache/bench-venv/bin/python
-if ! "$python" -c 'import torch, safetensors' 2>/dev/null; then
-  printf 'bench: making %s\n' "$cache/bench-venv" >&2
-  python3 -m venv "$cache/bench-venv" || { echo "bench: try: apt-get install python3-venv" >&2; exit 4; }
-  "$python" -m pip install -q torch==2.11.0 numpy safetensors >&2
-fi
+python=$("$here/python.sh")
 (cd "$root" && cmake --preset release >/dev/null && cmake --build --preset release --target bench-train-step >/dev/null)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bench=$root/build/release/bin/bench-train-step
 printf 'commit %s, %s, %s threads\n\n' "$(git -C "$root" rev-parse --short=12 HEAD)" "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)" "$(nproc)"
-printf '| step | Fettle, ms | PyTorch, ms | ratio |\n|---|---|---|---|\n'
+printf '| step | Fettle, ms | PyTorch, ms | ratio | of the fastest steps |\n|---|---|---|---|---|\n'
 precisions="fp32"
 grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo && precisions="fp32 bf16"
 for case in "resnet20 28 1" "resnet18 32 3"; do
