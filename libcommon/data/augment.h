@@ -3,7 +3,6 @@
 // recorded and applied later, and applies to every target of a sample alike. No LibTorch: loader threads run this.
 
 #include <cstdint>
-#include <vector>
 
 #include "random/stream.h"
 
@@ -26,27 +25,5 @@ struct CropOptions {
 Geometry draw_geometry(RandomStream& stream, int64_t height, int64_t width, const CropOptions& options);
 
 Geometry whole_image(int64_t height, int64_t width);
-
-// Bilinear resize with antialiasing (the triangle filter widens when shrinking), of one box of an image, in fixed point:
-// the result of Pillow's Image.resize(BILINEAR, box) bit for bit. Horizontal pass first, 8 bits between the passes.
-//   source [H, W, C] u8, dense    target [h, w, C] u8, dense    C <= 4
-class Resizer {
- public:
-  void resize(const uint8_t* source, int64_t source_width, int64_t channels, const Geometry& box, int64_t target_height, int64_t target_width,
-              uint8_t* target);
-
- private:
-  struct Taps {
-    std::vector<int64_t> first;    // [size] first source pixel
-    std::vector<int64_t> count;    // [size] number of weights
-    std::vector<int32_t> weights;  // [size, stride] in units of 2^-22
-    int64_t stride = 0;
-    int64_t from = -1, to = -1;  // what they were computed for
-  };
-  static void compute_taps(int64_t from, int64_t to, Taps& taps);
-
-  Taps horizontal_, vertical_;      // kept while sizes repeat
-  std::vector<uint8_t> between_;    // [box height, target width, C]
-};
 
 }  // namespace fettle

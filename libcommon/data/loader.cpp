@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "kernels/batch_finish/batch_finish.h"
+#include "kernels/resize/resize.h"
 #include "ops/batch_finish.h"
 
 namespace fettle {
@@ -14,7 +15,7 @@ namespace fettle {
 // Buffers of one batch, made by the loader's threads, which call nothing of LibTorch.
 struct ImageLoader::Slot {
   const BatchPlan* plan = nullptr;
-  Resizer resizer;
+  AlignedBuffer workspace;      // of the resizing kernel
   std::vector<int64_t> labels;  // [B]
   std::vector<uint8_t> flip;    // [B]
   AlignedBuffer pixels;         // [B, H, W, C] u8
@@ -78,8 +79,21 @@ void ImageLoader::prepare(int64_t job, Slot& slot) const {
       RandomStream stream(options_.seed, "geometry", epoch_, index);
       geometry = draw_geometry(stream, images_.height, images_.width, options_.crop);
     }
-    slot.resizer.resize(images_.pixels.data() + index * source_bytes, images_.width, images_.channels, geometry, plan.height, plan.width,
-                        pixels + static_cast<int64_t>(i) * target_bytes);
+    // A crop is an image of its own: the filter does not look beyond it.
+    kernels::ResizeArgs resize;
+    resize.in = images_.pixels.data() + index * source_bytes + (geometry.top * images_.width + geometry.left) * images_.channels;
+    resize.in_height = geometry.height;
+    resize.in_width = geometry.width;
+    resize.in_stride = images_.width * images_.channels;
+    resize.channels = static_cast<int>(images_.channels);
+    resize.height = static_cast<double>(geometry.height);
+    resize.width = static_cast<double>(geometry.width);
+    resize.out = pixels + static_cast<int64_t>(i) * target_bytes;
+    resize.out_height = plan.height;
+    resize.out_width = plan.width;
+    resize.workspace = slot.workspace.reserve(kernels::resize_workspace_bytes(resize));
+    const kernels::Status status = kernels::resize(resize);
+    FT_CHECK(status == kernels::Status::kOk, "resize: {}", kernels::status_text(status));
     slot.flip[i] = geometry.flip ? 1 : 0;
     slot.labels[i] = images_.labels[static_cast<size_t>(index)];
   }

@@ -1,0 +1,117 @@
+// A weight of 23 bits does not fit the 16-bit products that two taps share (vpmaddwd), so it goes in as two halves whose sums
+// are put together at the end: exact, as integers modulo 2^32 are, and half the work of 32-bit products.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/resize/resize_variants.h"
+
+namespace fettle::kernels {
+namespace {
+
+__m256i pair_of(const void* low, const void* high) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(low))),
+                                 _mm_loadu_si128(static_cast<const __m128i*>(high)), 1);
+}
+
+// Two weights next to each other, in every 32-bit lane.
+__m256i two_weights(const int16_t* weights) {
+  int32_t both;
+  std::memcpy(&both, weights, sizeof both);
+  return _mm256_set1_epi32(both);
+}
+
+__m256i joined(__m256i high, __m256i low) {
+  return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high, kResizeLowBits), low), kResizeWeightBits);
+}
+
+// Two rows of three channels at a time, one in each half of the registers, four taps a step. Reads 16 bytes at a tap.
+void two_rows_rgb(const uint8_t* row_a, const uint8_t* row_b, const ResizeTaps& taps, uint8_t* out_a, uint8_t* out_b, int64_t out_width) {
+  // Of four pixels r g b r g b r g b r g b: the first two as r0 r1 g0 g1 b0 b1 in 16 bits, then the last two.
+  const __m256i first_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+  const __m256i last_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+  const __m256i half = _mm256_set1_epi32(1 << (kResizeWeightBits - 1));
+  for (int64_t x = 0; x < out_width; ++x) {
+    const int64_t offset = int64_t{taps.first[x]} * 3;
+    const int16_t* weights = taps.split + x * taps.stride * 2;
+    const int32_t count = taps.count[x];
+    __m256i high = _mm256_setzero_si256(), low = half;
+    for (int32_t k = 0; k < count; k += 4, weights += 8) {
+      const __m256i pixels = pair_of(row_a + offset + k * 3, row_b + offset + k * 3);
+      const __m256i a = _mm256_shuffle_epi8(pixels, first_two), b = _mm256_shuffle_epi8(pixels, last_two);
+      high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(a, two_weights(weights)), _mm256_madd_epi16(b, two_weights(weights + 2))));
+      low = _mm256_add_epi32(low, _mm256_add_epi32(_mm256_madd_epi16(a, two_weights(weights + 4)), _mm256_madd_epi16(b, two_weights(weights + 6))));
+    }
+    const __m256i words = _mm256_packs_epi32(joined(high, low), _mm256_setzero_si256());
+    const __m256i bytes = _mm256_packus_epi16(words, words);
+    const int32_t a = _mm256_extract_epi32(bytes, 0), b = _mm256_extract_epi32(bytes, 4);
+    // Four bytes a pixel, of which the next pixel overwrites the last; nothing comes after the last pixel.
+    const size_t size = x + 1 < out_width ? 4 : 3;
+    std::memcpy(out_a + x * 3, &a, size);
+    std::memcpy(out_b + x * 3, &b, size);
+  }
+}
+
+void horizontal(const uint8_t* in, int64_t in_stride, int64_t rows, int64_t readable, int channels, const ResizeTaps& taps, uint8_t* out, int64_t out_width) {
+  if (channels != 3) return resize_baseline().horizontal(in, in_stride, rows, readable, channels, taps, out, out_width);
+  // A step reads up to 16 bytes from a tap on, of which the last may be the row's last pixel: rows that end too near to the end of
+  // the memory are left to the plain loops.
+  int64_t row_end = 0;
+  for (int64_t x = 0; x < out_width; ++x) row_end = std::max<int64_t>(row_end, (int64_t{taps.first[x]} + (taps.count[x] + 3) / 4 * 4 - 4) * 3 + 16);
+  int64_t y = 0;
+  for (; y < rows && y * in_stride + row_end <= readable; y += 2) {
+    const bool second = y + 1 < rows && (y + 1) * in_stride + row_end <= readable;
+    const uint8_t* const row = in + y * in_stride;
+    uint8_t* const to = out + y * out_width * 3;
+    two_rows_rgb(row, second ? row + in_stride : row, taps, to, second ? to + out_width * 3 : to, out_width);
+    if (!second) {
+      ++y;
+      break;
+    }
+  }
+  if (y < rows) resize_baseline().horizontal(in + y * in_stride, in_stride, rows - y, 0, channels, taps, out + y * out_width * 3, out_width);
+}
+
+// 32 bytes of an output row.
+void vertical_block(const uint8_t* in, int64_t in_stride, const int16_t* split, int32_t count, uint8_t* out) {
+  const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi32(1 << (kResizeWeightBits - 1));
+  __m256i high[4] = {zero, zero, zero, zero}, low[4] = {half, half, half, half};
+  for (int32_t k = 0; k < count; k += 2, in += 2 * in_stride) {
+    const int16_t* const weights = split + k / 4 * 8 + k % 4;
+    const __m256i weights_high = two_weights(weights), weights_low = two_weights(weights + 4);
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+    // A last tap without a partner has a partner's weight of zero.
+    const __m256i b = k + 1 < count ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + in_stride)) : zero;
+    const __m256i front = _mm256_unpacklo_epi8(a, b), back = _mm256_unpackhi_epi8(a, b);
+    const __m256i words[4] = {_mm256_unpacklo_epi8(front, zero), _mm256_unpackhi_epi8(front, zero), _mm256_unpacklo_epi8(back, zero),
+                              _mm256_unpackhi_epi8(back, zero)};
+    for (int i = 0; i < 4; ++i) {
+      high[i] = _mm256_add_epi32(high[i], _mm256_madd_epi16(words[i], weights_high));
+      low[i] = _mm256_add_epi32(low[i], _mm256_madd_epi16(words[i], weights_low));
+    }
+  }
+  const __m256i front = _mm256_packs_epi32(joined(high[0], low[0]), joined(high[1], low[1]));
+  const __m256i back = _mm256_packs_epi32(joined(high[2], low[2]), joined(high[3], low[3]));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_packus_epi16(front, back));
+}
+
+void vertical(const uint8_t* in, int64_t in_stride, int64_t row_bytes, const ResizeTaps& taps, uint8_t* out, int64_t out_height) {
+  constexpr int64_t kBlock = 32;
+  if (row_bytes < kBlock) return resize_baseline().vertical(in, in_stride, row_bytes, taps, out, out_height);
+  for (int64_t y = 0; y < out_height; ++y, out += row_bytes) {
+    const uint8_t* const source = in + taps.first[y] * in_stride;
+    const int16_t* const split = taps.split + y * taps.stride * 2;
+    // The last block ends with the row and overlaps the one before.
+    for (int64_t x = 0; x < row_bytes; x += kBlock) {
+      const int64_t begin = std::min(x, row_bytes - kBlock);
+      vertical_block(source + begin, in_stride, split, taps.count[y], out + begin);
+    }
+  }
+}
+
+}  // namespace
+
+ResizeVariant resize_avx2() { return {horizontal, vertical}; }
+
+}  // namespace fettle::kernels
