@@ -10,7 +10,7 @@ complain() { printf 'arrows: %s\n' "$1" >&2; status=1; }
 mapfile -t rooms < <(sed -n 's/^add_subdirectory(\(.*\))/\1/p' libcommon/CMakeLists.txt)
 declare -A level
 for i in "${!rooms[@]}"; do level[${rooms[$i]}]=$i; done
-ground="base io decode dataset pickle random artifact cli"
+ground="base io decode dataset pickle random augment artifact cli"
 
 while IFS=: read -r file line text; do
   room=$(cut -d/ -f2 <<<"$file")

@@ -105,7 +105,7 @@ struct Plan {
         y(make_axis(args.in_height, args.out_height, args.top, args.height, args.filter)),
         columns(needed(x)),
         rows(needed(y)),
-        vertical_first(args.order == ResizeOrder::kByCut && args.in_height > args.out_height && args.in_height - args.out_height > 2 * (args.in_width - args.out_width)),
+        vertical_first(args.order == ResizeOrder::kVerticalFirst),
         between_bytes(x.is_copy() || y.is_copy() ? 0 : (vertical_first ? args.out_height * columns.count : rows.count * args.out_width) * args.channels) {}
 };
 
@@ -121,7 +121,7 @@ int64_t resize_workspace_bytes(const ResizeArgs& args) {
 
 Status resize_with(const ResizeArgs& args, Isa isa) {
   if (args.filter != ResizeFilter::kBilinear && args.filter != ResizeFilter::kBicubic) return Status::kBadValue;
-  if (args.order != ResizeOrder::kByCut && args.order != ResizeOrder::kHorizontalFirst) return Status::kBadValue;
+  if (args.order != ResizeOrder::kHorizontalFirst && args.order != ResizeOrder::kVerticalFirst) return Status::kBadValue;
   if (!sizes_fit(args)) return Status::kBadSize;
   if (args.in == nullptr || args.out == nullptr || args.workspace == nullptr) return Status::kNullPointer;
   if (reinterpret_cast<uintptr_t>(args.workspace) % kLine != 0) return Status::kMisaligned;

@@ -7,8 +7,7 @@
 //                   w[k] = filter((k + 0.5 - c) / f), divided by their sum, rounded to units of 2^-22
 //                   out[i] = clip8((sum_k w[k] * in[k] + 2^21) >> 22)
 //   with 8 bits between the two passes; an axis whose box is the whole of `in` at the size of `out` is copied.
-//   order     by cut: vertically first if in_height - out_height is positive and above 2 * (in_width - out_width) (Pillow from 13
-//             on); horizontal first: always (Pillow before 13). Values differ by one here and there, more where a cubic overshoots.
+//   order     which pass comes first. Values differ by one here and there, more where a cubic overshoots.
 //   bilinear  R = 1, filter(x) = 1 - |x|
 //   bicubic   R = 2, Keys' cubic with a = -0.5
 //
@@ -27,7 +26,13 @@
 namespace fettle::kernels {
 
 enum class ResizeFilter : int { kBilinear, kBicubic };
-enum class ResizeOrder : int { kByCut, kHorizontalFirst };
+enum class ResizeOrder : int { kHorizontalFirst, kVerticalFirst };
+
+// The order of Pillow from 13 on: vertically first where more than twice as many rows go as columns. (Before: always horizontally.)
+inline ResizeOrder resize_order(int64_t in_height, int64_t in_width, int64_t out_height, int64_t out_width) {
+  const int64_t rows = in_height - out_height, columns = in_width - out_width;
+  return rows > 0 && rows > 2 * columns ? ResizeOrder::kVerticalFirst : ResizeOrder::kHorizontalFirst;
+}
 
 struct ResizeArgs {
   const uint8_t* in = nullptr;
@@ -37,7 +42,7 @@ struct ResizeArgs {
   uint8_t* out = nullptr;
   int64_t out_height = 0, out_width = 0;
   ResizeFilter filter = ResizeFilter::kBilinear;
-  ResizeOrder order = ResizeOrder::kByCut;
+  ResizeOrder order = ResizeOrder::kHorizontalFirst;
   void* workspace = nullptr;
 };
 

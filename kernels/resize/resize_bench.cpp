@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
     std::vector<uint8_t> out(static_cast<size_t>(form.out * form.out * kChannels));
     std::vector<float> finished(out.size());
     ResizeArgs args{image.data() + (form.top * kWidth + form.left) * kChannels, form.height, form.width, kWidth * kChannels, kChannels, 0, 0,
-                    static_cast<double>(form.height), static_cast<double>(form.width), out.data(), form.out, form.out, form.filter, ResizeOrder::kByCut, nullptr};
+                    static_cast<double>(form.height), static_cast<double>(form.width), out.data(), form.out, form.out, form.filter, resize_order(form.height, form.width, form.out, form.out), nullptr};
     const std::unique_ptr<void, void (*)(void*)> workspace(std::aligned_alloc(64, static_cast<size_t>((resize_workspace_bytes(args) + 63) / 64 * 64)), std::free);
     args.workspace = workspace.get();
     const BatchFinishArgs finish{out.data(), &flip, mean, std_deviation, finished.data(), 1, form.out, form.out, kChannels, DType::kF32, ImageLayout::kNchw, 1};

@@ -22,6 +22,32 @@ struct ImageLoader::Slot {
   AlignedBuffer finished;       // on the CPU: [B, C, H, W] f32 or bf16
 };
 
+namespace {
+
+// source [.., source_width, C] to target [height, width, C].
+void resize_view(const uint8_t* source, int64_t source_width, int channels, const View& view, int64_t height, int64_t width, uint8_t* target,
+                 AlignedBuffer& workspace) {
+  kernels::ResizeArgs args;
+  args.in = source + (view.top * source_width + view.left) * channels;
+  args.in_height = view.height;
+  args.in_width = view.width;
+  args.in_stride = source_width * channels;
+  args.channels = channels;
+  args.top = view.box_top;
+  args.left = view.box_left;
+  args.height = view.box_height;
+  args.width = view.box_width;
+  args.out = target;
+  args.out_height = height;
+  args.out_width = width;
+  args.order = kernels::resize_order(view.height, view.width, view.resized_height, view.resized_width);
+  args.workspace = workspace.reserve(kernels::resize_workspace_bytes(args));
+  const kernels::Status status = kernels::resize(args);
+  FT_CHECK(status == kernels::Status::kOk, "resize: {}", kernels::status_text(status));
+}
+
+}  // namespace
+
 Normalization channel_statistics(const ImageSet& images) {
   const int64_t channels = images.channels;
   const int64_t pixels = images.num_images * images.height * images.width;
@@ -74,27 +100,14 @@ void ImageLoader::prepare(int64_t job, Slot& slot) const {
   slot.labels.resize(batch);
   for (size_t i = 0; i < batch; ++i) {
     const int64_t index = plan.indices[i];
-    Geometry geometry = whole_image(images_.height, images_.width);
+    View view = center_view(images_.height, images_.width, plan.height, plan.width, options_.crop_share);
     if (options_.augment) {
       RandomStream stream(options_.seed, "geometry", epoch_, index);
-      geometry = draw_geometry(stream, images_.height, images_.width, options_.crop);
+      view = crop_view(draw_geometry(stream, images_.height, images_.width, options_.crop), plan.height, plan.width);
     }
-    // A crop is an image of its own: the filter does not look beyond it.
-    kernels::ResizeArgs resize;
-    resize.in = images_.pixels.data() + index * source_bytes + (geometry.top * images_.width + geometry.left) * images_.channels;
-    resize.in_height = geometry.height;
-    resize.in_width = geometry.width;
-    resize.in_stride = images_.width * images_.channels;
-    resize.channels = static_cast<int>(images_.channels);
-    resize.height = static_cast<double>(geometry.height);
-    resize.width = static_cast<double>(geometry.width);
-    resize.out = pixels + static_cast<int64_t>(i) * target_bytes;
-    resize.out_height = plan.height;
-    resize.out_width = plan.width;
-    resize.workspace = slot.workspace.reserve(kernels::resize_workspace_bytes(resize));
-    const kernels::Status status = kernels::resize(resize);
-    FT_CHECK(status == kernels::Status::kOk, "resize: {}", kernels::status_text(status));
-    slot.flip[i] = geometry.flip ? 1 : 0;
+    resize_view(images_.pixels.data() + index * source_bytes, images_.width, static_cast<int>(images_.channels), view, plan.height, plan.width,
+                pixels + static_cast<int64_t>(i) * target_bytes, slot.workspace);
+    slot.flip[i] = view.flip ? 1 : 0;
     slot.labels[i] = images_.labels[static_cast<size_t>(index)];
   }
   if (!options_.device.is_cpu()) return;

@@ -8,8 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "augment/geometry.h"
 #include "data/aligned_buffer.h"
-#include "data/augment.h"
 #include "dataset/batch_plan.h"
 #include "dataset/image_set.h"
 #include "dataset/prefetcher.h"
@@ -37,8 +37,9 @@ struct LoaderOptions {
   bool channels_last = true;
   at::ScalarType dtype = at::kFloat;
   c10::Device device = c10::kCPU;
-  bool augment = false;     // random crop and flip; otherwise the whole image is resized
+  bool augment = false;     // random crop and flip; otherwise the image is resized and its centre cut out
   CropOptions crop;
+  double crop_share = 1;    // of evaluation: see center_view
 };
 
 class ImageLoader {

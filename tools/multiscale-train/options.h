@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "augment/geometry.h"
 #include "cli/flags.h"
-#include "data/augment.h"
 #include "multiscale-train/samplers.h"
 #include "train/options.h"
 
