@@ -26,11 +26,10 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return text;
 }
 
-std::string quote(std::string_view text) {
-  constexpr size_t kMost = 100;
+std::string quote(std::string_view text, size_t most) {
   constexpr const char* kHex = "0123456789abcdef";
   std::string out = "'";
-  for (const char c : text.substr(0, kMost)) {
+  for (const char c : text.substr(0, most)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte != 0x7f) {
       out += c;
@@ -38,7 +37,16 @@ std::string quote(std::string_view text) {
       out.append("\\x").append({kHex[byte >> 4], kHex[byte & 15]});
     }
   }
-  return out + (text.size() > kMost ? "...'" : "'");
+  return out + (text.size() > most ? "...'" : "'");
+}
+
+std::string quote_path(std::string_view path) { return quote(path, 4096); }
+
+std::string to_lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
 }
 
 size_t decode_utf8(std::string_view text, uint32_t& point) {

@@ -11,8 +11,11 @@ namespace fettle {
 std::vector<std::string> split(std::string_view text, char separator);       // "a,,b" -> {"a", "", "b"}; "" -> {}
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-// 'text' for a message: control characters as \x1b, at most 100 bytes (the rest is "..."). For names out of hostile files.
-std::string quote(std::string_view text);
+// 'text' for a message: control characters as \x1b, at most `most` bytes (the rest is "..."). For names out of hostile files.
+std::string quote(std::string_view text, size_t most = 100);
+std::string quote_path(std::string_view path);  // as quote, whole up to the longest path that the system knows (4,096 bytes)
+
+std::string to_lower(std::string text);  // of ASCII; other bytes stay
 
 // Bytes of the well-formed UTF-8 sequence at the beginning of a text that is not empty, and its code point; 0 when there is none.
 size_t decode_utf8(std::string_view text, uint32_t& point);

@@ -72,8 +72,10 @@ bool checksum_holds(Bytes header) {
 
 bool is_safe(std::string_view path) {
   if (path.empty() || path.front() == '/' || path.find('\0') != std::string_view::npos) return false;
-  const std::vector<std::string> parts = split(path, '/');
-  return std::find(parts.begin(), parts.end(), "..") == parts.end();
+  for (size_t at = path.find(".."); at != std::string_view::npos; at = path.find("..", at + 1)) {
+    if ((at == 0 || path[at - 1] == '/') && (at + 2 == path.size() || path[at + 2] == '/')) return false;
+  }
+  return true;
 }
 
 // What extended headers say about the next member.
@@ -84,11 +86,12 @@ struct Overrides {
   bool any = false;
 };
 
-class Indexer {
+class Reader {
  public:
-  Indexer(Bytes bytes, std::string_view name, const TarLimits& limits) : bytes_(bytes), name_(name), limits_(limits) {}
+  Reader(Bytes bytes, std::string_view name, const std::function<void(TarMember&&)>& visit, const TarLimits& limits)
+      : bytes_(bytes), name_(name), visit_(visit), limits_(limits) {}
 
-  std::vector<TarMember> run() {
+  void run() {
     while (offset_ < bytes_.size()) {
       FT_REQUIRE(bytes_.size() - offset_ >= kBlock,
                  "{} is truncated: {} bytes at offset {}, a header has {}", name_, bytes_.size() - offset_, offset_, kBlock);
@@ -102,7 +105,6 @@ class Indexer {
       read_member(header);
     }
     FT_REQUIRE(!next_.any, "{} is truncated: it ends after an extended header", name_);
-    return std::move(members_);
   }
 
  private:
@@ -141,8 +143,9 @@ class Indexer {
     member.safe_path = is_safe(member.path);
     member.data_offset = data_offset;
     member.size = size;
-    FT_REQUIRE(members_.size() < limits_.max_members, "{} has more than the {} members allowed", name_, limits_.max_members);
-    members_.push_back(std::move(member));
+    FT_REQUIRE(num_members_ < limits_.max_members, "{} has more than the {} members allowed", name_, limits_.max_members);
+    ++num_members_;
+    visit_(std::move(member));
     next_ = {};
   }
 
@@ -219,16 +222,25 @@ class Indexer {
 
   Bytes bytes_;
   std::string_view name_;
+  const std::function<void(TarMember&&)>& visit_;
   const TarLimits& limits_;
   uint64_t offset_ = 0;
+  uint64_t num_members_ = 0;
   Overrides next_;
-  std::vector<TarMember> members_;
 };
 
 }  // namespace
 
+bool is_tar(std::span<const uint8_t> bytes) { return bytes.size() >= kBlock && !is_zero(bytes.first(kBlock)) && checksum_holds(bytes.first(kBlock)); }
+
+void visit_tar(std::span<const uint8_t> bytes, std::string_view name, const std::function<void(TarMember&&)>& visit, const TarLimits& limits) {
+  Reader(bytes, name, visit, limits).run();
+}
+
 std::vector<TarMember> index_tar(std::span<const uint8_t> bytes, std::string_view name, const TarLimits& limits) {
-  return Indexer(bytes, name, limits).run();
+  std::vector<TarMember> members;
+  visit_tar(bytes, name, [&](TarMember&& member) { members.push_back(std::move(member)); }, limits);
+  return members;
 }
 
 }  // namespace fettle

@@ -9,6 +9,7 @@
 // the end blocks (a second archive would go unread in silence), more members or longer names than the limits allow.
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,13 @@ struct TarLimits {
   uint64_t max_path_bytes = 4096;
   uint64_t max_pax_bytes = 1 << 20;  // one extended header
 };
+
+// Whether it begins as an archive does: with a header whose checksum holds.
+bool is_tar(std::span<const uint8_t> bytes);
+
+// Hands out one member after the other, in the archive's order. For archives of millions of members, whose index would be
+// larger than what the caller keeps of it.
+void visit_tar(std::span<const uint8_t> bytes, std::string_view name, const std::function<void(TarMember&&)>& visit, const TarLimits& limits = {});
 
 std::vector<TarMember> index_tar(std::span<const uint8_t> bytes, std::string_view name, const TarLimits& limits = {});
 

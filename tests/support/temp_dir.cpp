@@ -19,6 +19,13 @@ TempDir::~TempDir() {
   std::filesystem::remove_all(path_, ignored);
 }
 
+void write_tree(const std::filesystem::path& folder, const std::vector<std::pair<std::string, std::string>>& files) {
+  for (const auto& [path, data] : files) {
+    std::filesystem::create_directories((folder / path).parent_path());
+    if (!path.ends_with('/')) write_text(folder / path, data);
+  }
+}
+
 void write_text(const std::filesystem::path& path, std::string_view text) {
   std::ofstream out(path, std::ios::binary);
   out.write(text.data(), static_cast<std::streamsize>(text.size()));

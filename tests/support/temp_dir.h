@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace fettle::test {
 
@@ -19,6 +21,9 @@ class TempDir {
  private:
   std::filesystem::path path_;
 };
+
+// Files with their folders; a path that ends in '/' is a folder.
+void write_tree(const std::filesystem::path& folder, const std::vector<std::pair<std::string, std::string>>& files);
 
 void write_text(const std::filesystem::path& path, std::string_view text);
 std::string read_text(const std::filesystem::path& path);

@@ -25,7 +25,11 @@ TEST_CASE("text: a quoted name cannot disturb the terminal or fill the screen") 
   CHECK(quote("a\x1b[2J\n") == "'a\\x1b[2J\\x0a'");
   CHECK(quote("Grüße") == "'Grüße'");
   CHECK(quote(std::string(101, 'x')) == "'" + std::string(100, 'x') + "...'");
+  CHECK(quote("abcd", 3) == "'abc...'");
+  CHECK(quote_path(std::string(4095, '/')) == "'" + std::string(4095, '/') + "'");
 }
+
+TEST_CASE("text: lower case is of ASCII letters alone") { CHECK(to_lower("AZaz09@[\xc3\x84") == "azaz09@[\xc3\x84"); }
 
 TEST_CASE("text: UTF-8 is what the standard says, no more") {
   for (const char* good : {"", "a", "größe", "\xf0\x9f\x98\x80", "\xef\xbf\xbf", "\x7f"}) CHECK(is_utf8(good));

@@ -5,74 +5,20 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 
 #include "tests/support/expect_error.h"
 #include "tests/support/skip.h"
+#include "tests/support/tar_files.h"
 #include "tests/support/temp_dir.h"
 
 using namespace fettle;
 using namespace fettle::test;
+using namespace fettle::test::tar;
 
 namespace {
 
 std::span<const uint8_t> as_bytes(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
-
-struct Header {
-  std::string name = "a";
-  char type = '0';
-  std::string size = "00000000000";
-  std::string link = "";
-  std::string magic = std::string("ustar\00000", 8);
-  std::string prefix = "";
-};
-
-void put(std::string& block, size_t offset, const std::string& text) { block.replace(offset, text.size(), text); }
-
-std::string checksummed(std::string block) {
-  put(block, 148, "        ");
-  unsigned sum = 0;
-  for (const char c : block) sum += static_cast<unsigned char>(c);
-  char text[8];
-  std::snprintf(text, sizeof text, "%06o", sum);
-  put(block, 148, std::string(text, 6) + std::string("\0 ", 2));
-  return block;
-}
-
-std::string header_block(const Header& header) {
-  std::string block(512, '\0');
-  put(block, 0, header.name);
-  put(block, 100, std::string("0000644\0000000000\0000000000\0", 24));
-  put(block, 124, header.size);
-  put(block, 136, "00000000000");
-  block[156] = header.type;
-  put(block, 157, header.link);
-  put(block, 257, header.magic);
-  put(block, 345, header.prefix);
-  return checksummed(block);
-}
-
-std::string octal(size_t size) {
-  char text[12];
-  std::snprintf(text, sizeof text, "%011zo", size);
-  return text;
-}
-
-std::string member(Header header, const std::string& data) {
-  header.size = octal(data.size());
-  return header_block(header) + data + std::string((512 - data.size() % 512) % 512, '\0');
-}
-
-std::string pax(const std::string& records, char type = 'x') { return member({.name = "pax", .type = type}, records); }
-
-// "LENGTH KEY=VALUE\n" with the length of it all.
-std::string record(const std::string& key, const std::string& value) {
-  const size_t rest = key.size() + value.size() + 3;
-  size_t length = rest + 1;
-  while (std::to_string(length).size() + rest != length) ++length;
-  return std::to_string(length) + " " + key + "=" + value + "\n";
-}
-
-const std::string kEnd(1024, '\0');
 
 std::vector<TarMember> index(const std::string& archive) { return index_tar(as_bytes(archive), "'t'"); }
 
@@ -198,11 +144,11 @@ TEST_CASE("tar: global headers are read over unless they would rename everything
 }
 
 TEST_CASE("tar: paths that leave the folder are marked") {
-  for (const std::string path : {"../x", "a/../../x", "/etc/passwd", "..", "a/..", ""}) {
+  for (const std::string path : {"../x", "a/../../x", "/etc/passwd", "..", "a/..", "..a/../b", ""}) {
     INFO(path);
     CHECK_FALSE(index(member({.name = path}, "x") + kEnd).at(0).safe_path);
   }
-  for (const std::string path : {"a", "./a", "a/b/", "..a/b..", "a//b"}) {
+  for (const std::string path : {"a", "./a", "a/b/", "..a/b..", "a//b", "...", "a/.../b", "a../b"}) {
     INFO(path);
     CHECK(index(member({.name = path}, "x") + kEnd).at(0).safe_path);
   }
@@ -262,4 +208,26 @@ TEST_CASE("tar: limits bound what an archive can ask for") {
   expect_error(ExitCode::kInput, "more than the 1 members", [&] { index_tar(as_bytes(archive), "'t'", {.max_members = 1}); });
   expect_error(ExitCode::kInput, "a path of more than 3 bytes", [&] { index_tar(as_bytes(archive), "'t'", {.max_path_bytes = 3}); });
   expect_error(ExitCode::kInput, "more than the 8 allowed", [&] { index_tar(as_bytes(pax(record("path", "x")) + archive), "'t'", {.max_pax_bytes = 8}); });
+}
+
+TEST_CASE("tar: an archive is known by its first header") {
+  CHECK(is_tar(as_bytes(member({}, "x"))));
+  CHECK_FALSE(is_tar(as_bytes("")));
+  CHECK_FALSE(is_tar(as_bytes(member({}, "").substr(0, 511))));
+  CHECK_FALSE(is_tar(as_bytes(kEnd)));
+  std::string wrong = member({}, "x");
+  wrong[0] = 'b';
+  CHECK_FALSE(is_tar(as_bytes(wrong)));
+}
+
+TEST_CASE("tar: members are handed out one by one, up to what is wrong") {
+  std::string archive = member({.name = "a"}, "x") + member({.name = "b"}, "y");
+  std::vector<std::string> paths;
+  const auto visit = [&](TarMember&& found) { paths.push_back(std::move(found.path)); };
+  visit_tar(as_bytes(archive + kEnd), "'t'", visit);
+  CHECK(paths == std::vector<std::string>{"a", "b"});
+  paths.clear();
+  expect_error(ExitCode::kInput, "'t' is truncated", [&] { visit_tar(as_bytes(archive + "z"), "'t'", visit); });
+  CHECK(paths == std::vector<std::string>{"a", "b"});
+  CHECK_THROWS_WITH(visit_tar(as_bytes(archive), "'t'", [](TarMember&&) { throw std::runtime_error("enough"); }), "enough");
 }
