@@ -1,0 +1,377 @@
+#include "augment/pixel_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/errors.h"
+
+namespace fettle::pixel_ops {
+namespace {
+
+constexpr int64_t kChunk = 1536;  // values worked on at a time: fits the first-level cache, and is whole pixels
+
+void check_shape(const PixelShape& shape) {
+  FT_CHECK(shape.height >= 1 && shape.width >= 1 && (shape.channels == 1 || shape.channels == 3), "image of {} x {} x {}", shape.height, shape.width,
+           shape.channels);
+}
+
+void copy(const uint8_t* in, int64_t values, uint8_t* out) {
+  if (in != out) std::memcpy(out, in, static_cast<size_t>(values));
+}
+
+// A factor beyond 1024 saturates every value that differs, as 1024 does, and keeps the sum within what int holds.
+float blend_factor(double factor) {
+  FT_CHECK(std::isfinite(factor), "factor {}", factor);
+  return std::clamp(static_cast<float>(factor), -1024.0f, 1024.0f);
+}
+
+uint8_t blended(int from, int to, float factor) {
+  const int value = static_cast<int>(static_cast<float>(from) + factor * static_cast<float>(to - from));
+  return static_cast<uint8_t>(std::clamp(value, 0, 255));
+}
+
+// out[i] = blend(from, to[i], factor)
+void blend_constant(int from, const uint8_t* to, int64_t count, float factor, uint8_t* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = blended(from, to[i], factor);
+}
+
+// out[i] = blend(from[i], to[i], factor)
+void blend(const uint8_t* __restrict from, const uint8_t* to, int64_t count, float factor, uint8_t* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = blended(from[i], to[i], factor);
+}
+
+uint8_t grey_of(int red, int green, int blue) { return static_cast<uint8_t>((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16); }
+
+using Table = std::array<uint8_t, 256>;
+
+// out[i] = tables[channel of i][in[i]]
+void look_up(const uint8_t* in, const PixelShape& shape, const std::array<Table, 3>& tables, uint8_t* out) {
+  const int64_t count = shape.values();
+  const size_t period = static_cast<size_t>(shape.channels);
+  int64_t i = 0;
+  // Eight values a load and a store; three such words are eight whole pixels.
+  for (; i + 24 <= count; i += 24) {
+    for (size_t word = 0; word < 3; ++word) {
+      uint64_t values = 0, mapped = 0;
+      std::memcpy(&values, in + i + 8 * word, 8);
+      for (size_t byte = 0; byte < 8; ++byte) {
+        const size_t channel = period == 1 ? 0 : (8 * word + byte) % 3;
+        mapped |= uint64_t{tables[channel][values >> (8 * byte) & 255]} << (8 * byte);
+      }
+      std::memcpy(out + i + 8 * word, &mapped, 8);
+    }
+  }
+  for (; i < count; ++i) out[i] = tables[static_cast<size_t>(i) % period][in[i]];
+}
+
+Table identity_table() {
+  Table table;
+  for (size_t i = 0; i < 256; ++i) table[i] = static_cast<uint8_t>(i);
+  return table;
+}
+
+using Histogram = std::array<uint32_t, 256>;
+
+std::array<Histogram, 3> histograms(const uint8_t* in, const PixelShape& shape) {
+  // Two sets in turn, so that equal neighbours do not wait for each other's store.
+  std::array<std::array<Histogram, 3>, 2> sets{};
+  const int64_t count = shape.values();
+  if (shape.channels == 3) {
+    int64_t i = 0;
+    for (; i + 6 <= count; i += 6) {
+      for (size_t set = 0; set < 2; ++set) {
+        for (size_t c = 0; c < 3; ++c) ++sets[set][c][in[static_cast<size_t>(i) + 3 * set + c]];
+      }
+    }
+    for (size_t c = 0; c < 3 && i < count; ++c, ++i) ++sets[0][c][in[i]];
+  } else {
+    for (int64_t i = 0; i < count; ++i) ++sets[static_cast<size_t>(i % 2)][0][in[i]];
+  }
+  for (size_t c = 0; c < 3; ++c) {
+    for (size_t value = 0; value < 256; ++value) sets[0][c][value] += sets[1][c][value];
+  }
+  return sets[0];
+}
+
+// Sum of L over the image.
+int64_t sum_of_grey(const uint8_t* in, const PixelShape& shape) {
+  int64_t sum = 0;
+  const int64_t count = shape.values();
+  for (int64_t first = 0; first < count; first += kChunk) {
+    const int64_t last = std::min(first + kChunk, count);
+    int32_t part = 0;
+    if (shape.channels == 3) {
+      for (int64_t i = first; i < last; i += 3) part += grey_of(in[i], in[i + 1], in[i + 2]);
+    } else {
+      for (int64_t i = first; i < last; ++i) part += in[i];
+    }
+    sum += part;
+  }
+  return sum;
+}
+
+}  // namespace
+
+void brightness(const uint8_t* in, const PixelShape& shape, double factor, uint8_t* out) {
+  check_shape(shape);
+  blend_constant(0, in, shape.values(), blend_factor(factor), out);
+}
+
+void contrast(const uint8_t* in, const PixelShape& shape, double factor, uint8_t* out) {
+  check_shape(shape);
+  const double mean = static_cast<double>(sum_of_grey(in, shape)) / static_cast<double>(shape.height * shape.width);
+  blend_constant(static_cast<int>(mean + 0.5), in, shape.values(), blend_factor(factor), out);
+}
+
+void saturation(const uint8_t* in, const PixelShape& shape, double factor, uint8_t* out) {
+  check_shape(shape);
+  const float f = blend_factor(factor);
+  const int64_t count = shape.values();
+  if (shape.channels == 1) return copy(in, count, out);
+  uint8_t grey[kChunk];
+  for (int64_t first = 0; first < count; first += kChunk) {
+    const int64_t size = std::min(kChunk, count - first);
+    const uint8_t* const x = in + first;
+    for (int64_t i = 0; i < size; i += 3) grey[i] = grey[i + 1] = grey[i + 2] = grey_of(x[i], x[i + 1], x[i + 2]);
+    blend(grey, x, size, f, out + first);
+  }
+}
+
+void grayscale(const uint8_t* in, const PixelShape& shape, int64_t out_channels, uint8_t* out) {
+  check_shape(shape);
+  FT_CHECK(out_channels == 1 || out_channels == 3, "{} channels", out_channels);
+  const int64_t pixels = shape.height * shape.width;
+  if (shape.channels == 1 && out_channels == 1) return copy(in, pixels, out);
+  if (shape.channels == 1) {
+    for (int64_t i = 0; i < pixels; ++i) out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = in[i];
+  } else if (out_channels == 1) {
+    for (int64_t i = 0; i < pixels; ++i) out[i] = grey_of(in[3 * i], in[3 * i + 1], in[3 * i + 2]);
+  } else {
+    for (int64_t i = 0; i < pixels; ++i) out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = grey_of(in[3 * i], in[3 * i + 1], in[3 * i + 2]);
+  }
+}
+
+void sharpness(const uint8_t* in, const PixelShape& shape, double factor, uint8_t* out) {
+  check_shape(shape);
+  const float f = blend_factor(factor);
+  const int64_t pitch = shape.width * shape.channels, step = shape.channels;
+  if (shape.height < 3 || shape.width < 3) return copy(in, shape.values(), out);
+  std::memcpy(out, in, static_cast<size_t>(pitch));
+  std::memcpy(out + (shape.height - 1) * pitch, in + (shape.height - 1) * pitch, static_cast<size_t>(pitch));
+  uint16_t columns[kChunk + 6];  // sums of three rows, with a pixel on either side
+  uint8_t smooth[kChunk];
+  for (int64_t y = 1; y + 1 < shape.height; ++y) {
+    const uint8_t* const above = in + (y - 1) * pitch;
+    const uint8_t* const row = above + pitch;
+    const uint8_t* const below = row + pitch;
+    uint8_t* const target = out + y * pitch;
+    for (int64_t c = 0; c < step; ++c) target[c] = row[c], target[pitch - 1 - c] = row[pitch - 1 - c];
+    for (int64_t first = step; first < pitch - step; first += kChunk) {
+      const int64_t size = std::min(kChunk, pitch - step - first);
+      const int64_t left = first - step;
+      for (int64_t i = 0; i < size + 2 * step; ++i) columns[i] = static_cast<uint16_t>(above[left + i] + row[left + i] + below[left + i]);
+      for (int64_t i = 0; i < size; ++i) {
+        const auto sum = static_cast<uint16_t>(columns[i] + columns[i + step] + columns[i + 2 * step] + 4 * row[first + i]);
+        // (sum + 6) / 13 is sum / 13 rounded; 5042 / 65536 divides by 13 exactly below 6,553.
+        smooth[i] = static_cast<uint8_t>(static_cast<uint32_t>(sum + 6) * 5042 >> 16);
+      }
+      blend(smooth, row + first, size, f, target + first);
+    }
+  }
+}
+
+void hue(const uint8_t* in, const PixelShape& shape, double shift, uint8_t* out) {
+  check_shape(shape);
+  FT_CHECK(shift >= -0.5 && shift <= 0.5, "hue shift {}", shift);
+  if (shape.channels == 1) return copy(in, shape.values(), out);
+  // What depends on one of the 8-bit values alone; float and double as Pillow mixes them.
+  struct Sector {
+    int index;
+    float fraction;
+  };
+  std::array<Sector, 256> sectors;  // of the hue after the turn
+  std::array<float, 256> shares;    // saturation / 255
+  const auto turn = static_cast<uint8_t>(static_cast<int>(shift * 255));
+  for (size_t i = 0; i < 256; ++i) {
+    const auto turned = static_cast<float>(static_cast<uint8_t>(i + turn));
+    const int index = static_cast<int>(turned * 6.0 / 255.0);
+    sectors[i] = {index % 6, static_cast<float>(turned * 6.0 / 255.0 - static_cast<float>(index))};
+    shares[i] = static_cast<float>(static_cast<float>(i) / 255.0);
+  }
+  // Half away from zero, exactly; never negative here.
+  const auto rounded = [](double value) {
+    const int whole = static_cast<int>(value);
+    return static_cast<uint8_t>(whole + (value - whole >= 0.5 ? 1 : 0));
+  };
+  const int64_t count = shape.values();
+  for (int64_t i = 0; i < count; i += 3) {
+    const int r = in[i], g = in[i + 1], b = in[i + 2];
+    const int largest = std::max(r, std::max(g, b)), smallest = std::min(r, std::min(g, b));
+    const auto v = static_cast<uint8_t>(largest);
+    if (smallest == largest) {
+      out[i] = out[i + 1] = out[i + 2] = v;
+      continue;
+    }
+    const auto range = static_cast<float>(largest - smallest);
+    const float red = static_cast<float>(largest - r) / range;
+    const float green = static_cast<float>(largest - g) / range;
+    const float blue = static_cast<float>(largest - b) / range;
+    float angle;
+    if (r == largest) {
+      angle = blue - green;
+    } else if (g == largest) {
+      angle = static_cast<float>(2.0 + red - blue);
+    } else {
+      angle = static_cast<float>(4.0 + green - red);
+    }
+    const double turns = angle / 6.0 + 1.0;  // 5/6..11/6, of which the fraction counts
+    angle = static_cast<float>(turns >= 1.0 ? turns - 1.0 : turns);
+    const Sector& sector = sectors[static_cast<size_t>(angle * 255.0)];
+    const float s = shares[static_cast<size_t>(range / static_cast<float>(largest) * 255.0)];
+    if (s == 0) {
+      out[i] = out[i + 1] = out[i + 2] = v;
+      continue;
+    }
+    const auto value = static_cast<double>(largest);
+    const uint8_t p = rounded(value * (1.0 - s));
+    const uint8_t q = rounded(value * (1.0 - s * sector.fraction));
+    const uint8_t t = rounded(value * (1.0 - s * (1.0 - sector.fraction)));
+    const uint8_t colors[6][3] = {{v, t, p}, {q, v, p}, {p, v, t}, {p, q, v}, {t, p, v}, {v, p, q}};
+    std::memcpy(out + i, colors[sector.index], 3);
+  }
+}
+
+void posterize(const uint8_t* in, const PixelShape& shape, int64_t bits, uint8_t* out) {
+  check_shape(shape);
+  FT_CHECK(bits >= 1 && bits <= 8, "{} bits", bits);
+  const auto mask = static_cast<uint8_t>(0xFF00 >> bits);
+  const int64_t count = shape.values();
+  for (int64_t i = 0; i < count; ++i) out[i] = in[i] & mask;
+}
+
+void solarize(const uint8_t* in, const PixelShape& shape, double threshold, uint8_t* out) {
+  check_shape(shape);
+  FT_CHECK(!std::isnan(threshold), "threshold {}", threshold);
+  const int64_t count = shape.values();
+  if (threshold > 255) return copy(in, count, out);
+  const auto first = static_cast<uint8_t>(std::ceil(std::max(threshold, 0.0)));
+  for (int64_t i = 0; i < count; ++i) out[i] = in[i] >= first ? static_cast<uint8_t>(255 - in[i]) : in[i];
+}
+
+void invert(const uint8_t* in, const PixelShape& shape, uint8_t* out) {
+  check_shape(shape);
+  const int64_t count = shape.values();
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(255 - in[i]);
+}
+
+void autocontrast(const uint8_t* in, const PixelShape& shape, uint8_t* out) {
+  check_shape(shape);
+  // 48 values at a time are whole pixels: lane i belongs to channel i mod channels.
+  constexpr int64_t kLanes = 48;
+  uint8_t low[kLanes], high[kLanes];
+  std::memset(low, 255, sizeof low);
+  std::memset(high, 0, sizeof high);
+  const int64_t count = shape.values();
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      low[lane] = std::min(low[lane], in[i + lane]);
+      high[lane] = std::max(high[lane], in[i + lane]);
+    }
+  }
+  for (int64_t lane = 0; i < count; ++i, ++lane) low[lane] = std::min(low[lane], in[i]), high[lane] = std::max(high[lane], in[i]);
+  std::array<Table, 3> tables;
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    int lowest = 255, highest = 0;
+    for (int64_t lane = c; lane < kLanes; lane += shape.channels) lowest = std::min<int>(lowest, low[lane]), highest = std::max<int>(highest, high[lane]);
+    Table& table = tables[static_cast<size_t>(c)];
+    table = identity_table();
+    if (lowest >= highest) continue;
+    const double scale = 255.0 / (highest - lowest);
+    const double offset = -lowest * scale;
+    for (int value = 0; value < 256; ++value) table[static_cast<size_t>(value)] = static_cast<uint8_t>(std::clamp(static_cast<int>(value * scale + offset), 0, 255));
+  }
+  look_up(in, shape, tables, out);
+}
+
+void equalize(const uint8_t* in, const PixelShape& shape, uint8_t* out) {
+  check_shape(shape);
+  const std::array<Histogram, 3> counts = histograms(in, shape);
+  std::array<Table, 3> tables;
+  const int64_t pixels = shape.height * shape.width;
+  for (size_t c = 0; c < static_cast<size_t>(shape.channels); ++c) {
+    const Histogram& histogram = counts[c];
+    size_t largest = 255;
+    while (histogram[largest] == 0) --largest;
+    const int64_t step = (pixels - histogram[largest]) / 255;
+    tables[c] = identity_table();
+    if (step == 0) continue;
+    int64_t before = step / 2;
+    for (size_t value = 0; value < 256; ++value) {
+      tables[c][value] = static_cast<uint8_t>(std::min<int64_t>(before / step, 255));
+      before += histogram[value];
+    }
+  }
+  look_up(in, shape, tables, out);
+}
+
+void gaussian_blur(const uint8_t* in, const PixelShape& shape, int64_t size, double sigma, uint8_t* out) {
+  check_shape(shape);
+  const int64_t radius = size / 2;
+  FT_CHECK(size >= 1 && size % 2 == 1 && sigma > 0, "blur of size {}, sigma {}", size, sigma);
+  FT_CHECK(radius < shape.height && radius < shape.width, "blur of size {} on {} x {}", size, shape.height, shape.width);
+  std::vector<double> exact(static_cast<size_t>(size));
+  double sum = 0;
+  for (int64_t k = 0; k < size; ++k) {
+    const auto distance = static_cast<double>(k - radius);
+    sum += exact[static_cast<size_t>(k)] = std::exp(-distance * distance / (2 * sigma * sigma));
+  }
+  std::vector<float> weights;
+  for (const double weight : exact) weights.push_back(static_cast<float>(weight / sum));
+
+  const int64_t pitch = shape.width * shape.channels, margin = radius * shape.channels;
+  // One row after the vertical pass, with its mirrored margins, and its sums in the horizontal one.
+  std::vector<float> between(static_cast<size_t>(pitch + 2 * margin)), sums(static_cast<size_t>(pitch));
+  float* const row = between.data() + margin;
+  for (int64_t y = 0; y < shape.height; ++y) {
+    std::fill(row, row + pitch, 0.0f);
+    for (int64_t k = 0; k < size; ++k) {
+      int64_t from = std::abs(y + k - radius);
+      if (from >= shape.height) from = 2 * (shape.height - 1) - from;
+      const uint8_t* const values = in + from * pitch;
+      const float weight = weights[static_cast<size_t>(k)];
+      for (int64_t i = 0; i < pitch; ++i) row[i] += weight * static_cast<float>(values[i]);
+    }
+    for (int64_t x = 1; x <= radius; ++x) {
+      for (int64_t c = 0; c < shape.channels; ++c) {
+        row[-x * shape.channels + c] = row[x * shape.channels + c];
+        row[(shape.width - 1 + x) * shape.channels + c] = row[(shape.width - 1 - x) * shape.channels + c];
+      }
+    }
+    std::fill(sums.begin(), sums.end(), 0.0f);
+    for (int64_t k = 0; k < size; ++k) {
+      const float* const values = row + (k - radius) * shape.channels;
+      const float weight = weights[static_cast<size_t>(k)];
+      for (int64_t i = 0; i < pitch; ++i) sums[static_cast<size_t>(i)] += weight * values[i];
+    }
+    // Adding and taking away 1.5 * 2^23 rounds half to even. The weights' sum may be a little above 1.
+    constexpr float kRound = 0x1.8p23f;
+    for (int64_t i = 0; i < pitch; ++i) out[y * pitch + i] = static_cast<uint8_t>(std::min((sums[static_cast<size_t>(i)] + kRound) - kRound, 255.0f));
+  }
+}
+
+void erase(uint8_t* image, const PixelShape& shape, const EraseBox& box, const PixelColor& color) {
+  check_shape(shape);
+  FT_CHECK(box.top >= 0 && box.left >= 0 && box.height >= 0 && box.width >= 0 && box.top + box.height <= shape.height && box.left + box.width <= shape.width,
+           "box {} {} {} {} in {} x {}", box.top, box.left, box.height, box.width, shape.height, shape.width);
+  for (int64_t y = box.top; y < box.top + box.height; ++y) {
+    uint8_t* const row = image + (y * shape.width + box.left) * shape.channels;
+    for (int64_t x = 0; x < box.width; ++x) {
+      for (int64_t c = 0; c < shape.channels; ++c) row[x * shape.channels + c] = color[static_cast<size_t>(c)];
+    }
+  }
+}
+
+}  // namespace fettle::pixel_ops
