@@ -213,14 +213,13 @@ void apply_op(const PixelOp& op, const PixelOpSettings& settings, const PixelSha
   const auto affine = [&](const pixel_ops::AffineParameters& parameters) {
     pixel_ops::affine(in, shape, parameters, settings.interpolation, settings.fill, out);
   };
-  const double center_x = static_cast<double>(shape.width) * 0.5, center_y = static_cast<double>(shape.height) * 0.5;
   const double m = op.magnitude;
   switch (op.kind) {
     case kIdentity: return;
     case kShearX: return affine({.shear_x_degrees = degrees_of(m)});
     case kShearY: return affine({.shear_y_degrees = degrees_of(m)});
-    case kTranslateX: return affine({.translate_x = std::trunc(m), .center_x = center_x, .center_y = center_y});
-    case kTranslateY: return affine({.translate_y = std::trunc(m), .center_x = center_x, .center_y = center_y});
+    case kTranslateX: return affine({.translate_x = std::trunc(m)});
+    case kTranslateY: return affine({.translate_y = std::trunc(m)});
     case kRotate: return pixel_ops::rotate(in, shape, m, settings.interpolation, settings.fill, out);
     case kBrightness: return pixel_ops::brightness(in, shape, 1.0 + m, out);
     case kColor: return pixel_ops::saturation(in, shape, 1.0 + m, out);

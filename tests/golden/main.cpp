@@ -8,7 +8,9 @@
 int main(int argc, char** argv) {
   using namespace fettle;
   std::vector<golden::Kind> kinds = golden::sampling_kinds();
-  for (golden::Kind& kind : golden::vision_kinds()) kinds.push_back(std::move(kind));
+  for (auto more : {golden::image_op_kinds, golden::vision_kinds}) {
+    for (golden::Kind& kind : more()) kinds.push_back(std::move(kind));
+  }
   const std::filesystem::path folder = test::golden_folder();
   golden::Report report;
   golden::register_cases(folder, kinds, report);
