@@ -35,6 +35,7 @@ struct Kind {
 };
 
 std::vector<Kind> sampling_kinds();
+std::vector<Kind> image_file_kinds();
 std::vector<Kind> image_op_kinds();
 std::vector<Kind> vision_kinds();  // with LibTorch only
 
