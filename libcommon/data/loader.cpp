@@ -1,37 +1,52 @@
 #include "data/loader.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/errors.h"
+#include "data/aligned_buffer.h"
 #include "kernels/batch_finish/batch_finish.h"
-#include "kernels/resize/resize.h"
 #include "ops/batch_finish.h"
 
 namespace fettle {
 
-// Buffers of one batch, made by the loader's threads, which call nothing of LibTorch.
+// Buffers of one batch and the tools to fill it, for the loader's threads, which call nothing of LibTorch.
 struct ImageLoader::Slot {
   const BatchPlan* plan = nullptr;
-  AlignedBuffer workspace;      // of the resizing kernel
   std::vector<int64_t> labels;  // [B]
   std::vector<uint8_t> flip;    // [B]
+  std::vector<std::optional<EraseBox>> erase;  // [B]
+  std::vector<BadImage> bad;
   AlignedBuffer pixels;         // [B, H, W, C] u8
   AlignedBuffer finished;       // on the CPU: [B, C, H, W] f32 or bf16
+
+  // One image at a time.
+  std::optional<ImageDecoder> decoder;
+  std::vector<uint8_t> file;
+  Image image;
+  AlignedBuffer workspace;      // of the resizing kernel
+  std::vector<uint8_t> scratch; // of pixel operations
 };
 
 namespace {
 
-// source [.., source_width, C] to target [height, width, C].
-void resize_view(const uint8_t* source, int64_t source_width, int channels, const View& view, int64_t height, int64_t width, uint8_t* target,
+struct Source {
+  const uint8_t* pixels = nullptr;  // [.., width, C]
+  int64_t width = 0;
+};
+
+// source to target [height, width, C].
+void resize_view(const Source& source, int channels, const View& view, kernels::ResizeFilter filter, int64_t height, int64_t width, uint8_t* target,
                  AlignedBuffer& workspace) {
   kernels::ResizeArgs args;
-  args.in = source + (view.top * source_width + view.left) * channels;
+  args.in = source.pixels + (view.top * source.width + view.left) * channels;
   args.in_height = view.height;
   args.in_width = view.width;
-  args.in_stride = source_width * channels;
+  args.in_stride = source.width * channels;
   args.channels = channels;
   args.top = view.box_top;
   args.left = view.box_left;
@@ -40,10 +55,31 @@ void resize_view(const uint8_t* source, int64_t source_width, int channels, cons
   args.out = target;
   args.out_height = height;
   args.out_width = width;
+  args.filter = filter;
   args.order = kernels::resize_order(view.height, view.width, view.resized_height, view.resized_width);
   args.workspace = workspace.reserve(kernels::resize_workspace_bytes(args));
   const kernels::Status status = kernels::resize(args);
   FT_CHECK(status == kernels::Status::kOk, "resize: {}", kernels::status_text(status));
+}
+
+void mirror_rows(uint8_t* pixels, int64_t height, int64_t width, int64_t channels) {
+  for (int64_t y = 0; y < height; ++y, pixels += width * channels) {
+    for (int64_t left = 0, right = width - 1; left < right; ++left, --right) std::swap_ranges(pixels + left * channels, pixels + (left + 1) * channels, pixels + right * channels);
+  }
+}
+
+// A training crop of a picture of which only a part was decoded, perhaps smaller: the crop lies at `placed` in it.
+View placed_view(const View& crop, const PlacedBox& placed, const Image& image) {
+  View view = crop;
+  const auto place = [](double begin, double length, int64_t limit, int64_t& first, int64_t& count, double& box_begin, double& box_length) {
+    first = static_cast<int64_t>(std::floor(begin));
+    count = std::min(static_cast<int64_t>(std::ceil(begin + length)), limit) - first;
+    box_begin = begin - static_cast<double>(first);
+    box_length = std::min(length, static_cast<double>(count) - box_begin);
+  };
+  place(placed.top, placed.height, image.height, view.top, view.height, view.box_top, view.box_height);
+  place(placed.left, placed.width, image.width, view.left, view.width, view.box_left, view.box_width);
+  return view;
 }
 
 }  // namespace
@@ -71,15 +107,18 @@ Normalization channel_statistics(const ImageSet& images) {
   return result;
 }
 
-ImageLoader::ImageLoader(const ImageSet& images, const Normalization& normalization, const std::vector<BatchPlan>& plans, int64_t epoch,
+std::string pipeline_id(const LoaderOptions& options) {
+  return fmt::format("libjpeg-turbo/{}; resize/{}/antialias/u8; {}", options.exact_decode ? "exact" : "scaled",
+                     options.filter == kernels::ResizeFilter::kBilinear ? "bilinear" : "bicubic", pipeline_id(options.pixel_ops));
+}
+
+ImageLoader::ImageLoader(const LabelledImages& images, const Normalization& normalization, const std::vector<BatchPlan>& plans, int64_t epoch,
                          int64_t first_batch, const LoaderOptions& options)
-    : images_(images), normalization_(normalization), plans_(plans), epoch_(epoch), options_(options) {
-  int64_t most_pixels = 0;
+    : images_(images), normalization_(normalization), plans_(plans), epoch_(epoch), options_(options), channels_(num_channels(images)) {
   for (const BatchPlan& plan : plans) {
-    most_pixels = std::max(most_pixels, plan.height * plan.width * static_cast<int64_t>(plan.indices.size()));
-    for (const int64_t index : plan.indices) FT_CHECK(index >= 0 && index < images.num_images, "sample {} of {}", index, images.num_images);
+    most_pixels_ = std::max(most_pixels_, plan.height * plan.width * static_cast<int64_t>(plan.indices.size()));
+    for (const int64_t index : plan.indices) FT_CHECK(index >= 0 && index < num_images(images), "sample {} of {}", index, num_images(images));
   }
-  most_pixels_ = most_pixels;
   prefetcher_ = std::make_unique<Prefetcher<Slot>>(options.threads, options.threads == 0 ? 1 : options.batches_ahead + 1, first_batch,
                                                    static_cast<int64_t>(plans.size()) - first_batch, [this](int64_t job, Slot& slot) { prepare(job, slot); });
 }
@@ -90,63 +129,129 @@ double ImageLoader::wait_seconds() const { return prefetcher_->wait_seconds(); }
 
 void ImageLoader::prepare(int64_t job, Slot& slot) const {
   const BatchPlan& plan = plans_[static_cast<size_t>(job)];
-  const size_t batch = plan.indices.size();
-  const int64_t source_bytes = images_.height * images_.width * images_.channels;
-  const int64_t target_bytes = plan.height * plan.width * images_.channels;
   slot.plan = &plan;
+  slot.labels.clear();
+  slot.flip.clear();
+  slot.erase.clear();
+  slot.bad.clear();
   // Room for the largest batch at once: buffers never move and are faulted in only once.
-  uint8_t* const pixels = static_cast<uint8_t*>(slot.pixels.reserve(most_pixels_ * images_.channels));
-  slot.flip.resize(batch);
-  slot.labels.resize(batch);
-  for (size_t i = 0; i < batch; ++i) {
-    const int64_t index = plan.indices[i];
-    View view = center_view(images_.height, images_.width, plan.height, plan.width, options_.crop_share);
-    if (options_.augment) {
-      RandomStream stream(options_.seed, "geometry", epoch_, index);
-      view = crop_view(draw_geometry(stream, images_.height, images_.width, options_.crop), plan.height, plan.width);
+  slot.pixels.reserve(most_pixels_ * channels_);
+  for (const int64_t index : plan.indices) {
+    try {
+      add_sample(index, plan, slot);
+    } catch (const Error& error) {
+      if (!options_.skip_bad_images || error.code() != ExitCode::kInput) throw;
+      slot.bad.push_back({index, error.what()});
     }
-    resize_view(images_.pixels.data() + index * source_bytes, images_.width, static_cast<int>(images_.channels), view, plan.height, plan.width,
-                pixels + static_cast<int64_t>(i) * target_bytes, slot.workspace);
-    slot.flip[i] = view.flip ? 1 : 0;
-    slot.labels[i] = images_.labels[static_cast<size_t>(index)];
   }
+  if (slot.labels.empty() && !slot.bad.empty()) {
+    FT_FAIL(ExitCode::kInput, "none of the {} images of a batch can be used; the first: {}", slot.bad.size(), slot.bad[0].why);
+  }
+  finish(plan, slot);
+}
+
+void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) const {
+  const auto view_of = [&](int64_t height, int64_t width) {
+    if (!options_.augment) return center_view(height, width, plan.height, plan.width, options_.crop_share);
+    RandomStream stream(options_.seed, "geometry", epoch_, index);
+    return crop_view(draw_geometry(stream, height, width, options_.crop), plan.height, plan.width);
+  };
+
+  View view;
+  Source source;
+  int64_t label = 0;
+  if (const auto* set = std::get_if<ImageSet>(&images_)) {
+    view = view_of(set->height, set->width);
+    source = {set->image(index).data(), set->width};
+    label = set->labels[static_cast<size_t>(index)];
+  } else {
+    const ImageFiles& files = std::get<ImageFiles>(images_);
+    if (!slot.decoder) slot.decoder.emplace(options_.decode);
+    const ImageInfo info = slot.decoder->open(files.read(index, slot.file), files.name(index));
+    const bool turn = options_.exif_orientation && info.orientation != 1;
+    const bool on_its_side = turn && info.orientation >= 5;
+    view = on_its_side ? view_of(info.width, info.height) : view_of(info.height, info.width);
+    if (options_.augment && !options_.exact_decode && !turn) {
+      const PlacedBox placed = slot.decoder->decode_box({view.top, view.left, view.height, view.width}, plan.height, plan.width, slot.image);
+      view = placed_view(view, placed, slot.image);
+    } else {
+      slot.decoder->decode(slot.image);
+      if (turn) apply_orientation(slot.image, info.orientation);
+    }
+    source = {slot.image.pixels.data(), slot.image.width};
+    label = files.label(index);
+  }
+
+  const auto position = static_cast<int64_t>(slot.labels.size());
+  uint8_t* const target = static_cast<uint8_t*>(slot.pixels.data()) + position * plan.height * plan.width * channels_;
+  resize_view(source, static_cast<int>(channels_), view, options_.filter, plan.height, plan.width, target, slot.workspace);
+  std::optional<EraseBox> erase;
+  if (options_.augment) {
+    RandomStream stream(options_.seed, "photometric", epoch_, index);
+    const Photometric drawn = draw_photometric(stream, options_.photometric, plan.height, plan.width);
+    if (!drawn.ops.empty()) {
+      // Operations come after the flip, which is otherwise left to the last pass.
+      if (view.flip) mirror_rows(target, plan.height, plan.width, channels_);
+      view.flip = false;
+      apply_ops(drawn, options_.pixel_ops, {plan.height, plan.width, channels_}, target, slot.scratch);
+    }
+    erase = drawn.erase;
+  }
+  slot.labels.push_back(label);
+  slot.flip.push_back(view.flip ? 1 : 0);
+  slot.erase.push_back(erase);
+}
+
+// On the CPU, by the loader's thread: bytes to normalised floats.
+void ImageLoader::finish(const BatchPlan& plan, Slot& slot) const {
   if (!options_.device.is_cpu()) return;
+  const int64_t element_bytes = static_cast<int64_t>(at::elementSize(options_.dtype));
   kernels::BatchFinishArgs args;
-  args.in = pixels;
+  args.in = static_cast<const uint8_t*>(slot.pixels.data());
   args.flip = slot.flip.data();
   args.mean = normalization_.mean.data();
   args.std = normalization_.std.data();
-  args.out = slot.finished.reserve(most_pixels_ * images_.channels * static_cast<int64_t>(at::elementSize(options_.dtype)));
-  args.batch = static_cast<int64_t>(batch);
+  args.out = slot.finished.reserve(most_pixels_ * channels_ * element_bytes);
+  args.batch = static_cast<int64_t>(slot.labels.size());
   args.height = plan.height;
   args.width = plan.width;
-  args.channels = static_cast<int>(images_.channels);
+  args.channels = static_cast<int>(channels_);
   args.out_dtype = options_.dtype == at::kFloat ? kernels::DType::kF32 : kernels::DType::kBF16;
   args.out_layout = options_.channels_last ? kernels::ImageLayout::kNhwc : kernels::ImageLayout::kNchw;
   args.num_threads = 1;
   const kernels::Status status = kernels::batch_finish({}, args, {});
   FT_CHECK(status == kernels::Status::kOk, "batch_finish: {}", kernels::status_text(status));
+  const PixelShape shape{plan.height, plan.width, channels_};
+  for (size_t i = 0; i < slot.erase.size(); ++i) {
+    if (!slot.erase[i]) continue;
+    zero_box(static_cast<uint8_t*>(slot.finished.data()) + static_cast<int64_t>(i) * shape.values() * element_bytes, shape, element_bytes, options_.channels_last, *slot.erase[i]);
+  }
 }
 
 bool ImageLoader::next(Batch& batch) {
   Slot* const slot = prefetcher_->next();
   if (slot == nullptr) return false;
-  const int64_t size = static_cast<int64_t>(slot->plan->indices.size());
-  const int64_t channels = images_.channels, height = slot->plan->height, width = slot->plan->width;
+  const auto size = static_cast<int64_t>(slot->labels.size());
+  const int64_t height = slot->plan->height, width = slot->plan->width;
   const at::Tensor labels = at::from_blob(slot->labels.data(), {size}, at::kLong);
   batch.plan = slot->plan;
+  batch.bad = slot->bad;
   if (options_.device.is_cpu()) {
     const std::vector<int64_t> strides = options_.channels_last
-                                             ? std::vector<int64_t>{height * width * channels, 1, width * channels, channels}
-                                             : std::vector<int64_t>{channels * height * width, height * width, width, 1};
-    batch.images = at::from_blob(slot->finished.data(), {size, channels, height, width}, strides, at::TensorOptions().dtype(options_.dtype));
+                                             ? std::vector<int64_t>{height * width * channels_, 1, width * channels_, channels_}
+                                             : std::vector<int64_t>{channels_ * height * width, height * width, width, 1};
+    batch.images = at::from_blob(slot->finished.data(), {size, channels_, height, width}, strides, at::TensorOptions().dtype(options_.dtype));
     batch.labels = labels;
     return true;
   }
-  const at::Tensor pixels = at::from_blob(slot->pixels.data(), {size, height, width, channels}, at::kByte).to(options_.device);
+  const at::Tensor pixels = at::from_blob(slot->pixels.data(), {size, height, width, channels_}, at::kByte).to(options_.device);
   const at::Tensor flip = at::from_blob(slot->flip.data(), {size}, at::kByte).to(options_.device);
   const auto format = options_.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   batch.images = ops::batch_finish({normalization_.mean, normalization_.std, options_.dtype, format}, pixels, flip);
+  for (int64_t i = 0; i < size; ++i) {
+    const std::optional<EraseBox>& box = slot->erase[static_cast<size_t>(i)];
+    if (box) batch.images[i].narrow(1, box->top, box->height).narrow(2, box->left, box->width).zero_();
+  }
   batch.labels = labels.to(options_.device);
   return true;
 }

@@ -1,18 +1,25 @@
 #pragma once
-// Batches of a labelled image set as tensors, prepared ahead by threads in buffers that are reused. The sequence of batches
-// is known in advance, so any position of an epoch can be started at; what was prepared but not consumed is dropped.
+// Batches of labelled images as tensors, prepared ahead by threads in buffers that are reused. The sequence of batches is known
+// in advance, so any position of an epoch can be started at; what was prepared but not consumed is dropped.
+//
+// Training:   decode, crop (RandomResizedCrop), resize, flip, policy, colour jitter, normalise, erase
+// Evaluation: decode whole, resize, centre crop, normalise
+// What is drawn for a sample depends on (seed, epoch, index) alone: the same for any number of threads, batch and position.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "augment/geometry.h"
-#include "data/aligned_buffer.h"
+#include "augment/policy.h"
+#include "data/labelled_images.h"
 #include "dataset/batch_plan.h"
-#include "dataset/image_set.h"
 #include "dataset/prefetcher.h"
+#include "decode/image.h"
+#include "kernels/resize/resize.h"
 
 namespace fettle {
 
@@ -24,10 +31,17 @@ struct Normalization {
 // Mean and standard deviation of every pixel of the set, in exact integer sums.
 Normalization channel_statistics(const ImageSet& images);
 
+struct BadImage {
+  int64_t index = 0;
+  std::string why;  // names the file
+  bool operator==(const BadImage&) const = default;
+};
+
 struct Batch {
   at::Tensor images;  // [B, C, H, W] f32 or bf16, normalised, on the device; valid until the next call to next()
   at::Tensor labels;  // [B] int64
-  const BatchPlan* plan = nullptr;  // size and sample indices
+  const BatchPlan* plan = nullptr;  // size and sample indices as planned
+  std::vector<BadImage> bad;        // samples of the plan that are not in the batch
 };
 
 struct LoaderOptions {
@@ -37,20 +51,34 @@ struct LoaderOptions {
   bool channels_last = true;
   at::ScalarType dtype = at::kFloat;
   c10::Device device = c10::kCPU;
-  bool augment = false;     // random crop and flip; otherwise the image is resized and its centre cut out
-  CropOptions crop;
-  double crop_share = 1;    // of evaluation: see center_view
+  bool augment = false;     // as training; otherwise as evaluation
+  CropOptions crop;         // training
+  PhotometricOptions photometric;  // training
+  PixelOpSettings pixel_ops;
+  double crop_share = 1;    // evaluation: see center_view
+  kernels::ResizeFilter filter = kernels::ResizeFilter::kBilinear;
+  // Training decodes of a JPEG what its crop needs, at a fraction of the size where the resize shrinks from there (decode_box).
+  // Exact decoding decodes whole images, as evaluation does.
+  bool exact_decode = false;
+  bool exif_orientation = false;
+  DecodeOptions decode;
+  bool skip_bad_images = false;  // leave out what cannot be decoded instead of stopping
 };
+
+// How a training image's pixels come about, apart from what is drawn: two runs with equal ids and draws see equal pixels. Part of
+// the record of a reinforced data set. "libjpeg-turbo/scaled; resize/bilinear/antialias/u8; pillow/nearest/fill=0,0,0"
+std::string pipeline_id(const LoaderOptions& options);
 
 class ImageLoader {
  public:
-  // `images` and `plans` must outlive the loader. Batches from `first_batch` on; draws come from
-  // (seed, "geometry", epoch, sample index).
-  ImageLoader(const ImageSet& images, const Normalization& normalization, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch,
+  // `images`, `normalization` and `plans` must outlive the loader. Batches from `first_batch` on.
+  ImageLoader(const LabelledImages& images, const Normalization& normalization, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch,
               const LoaderOptions& options);
+  ImageLoader(LabelledImages&&, const Normalization&, const std::vector<BatchPlan>&, int64_t, int64_t, const LoaderOptions&) = delete;
   ~ImageLoader();
 
-  // The next batch, or false after the last one.
+  // The next batch, or false after the last one. Errors (kInput) name the file: one that cannot be read or decoded, unless those are
+  // skipped; a batch of which nothing is left.
   bool next(Batch& batch);
 
   double wait_seconds() const;  // how long next() has waited for the threads
@@ -58,12 +86,15 @@ class ImageLoader {
  private:
   struct Slot;
   void prepare(int64_t job, Slot& slot) const;
+  void add_sample(int64_t index, const BatchPlan& plan, Slot& slot) const;
+  void finish(const BatchPlan& plan, Slot& slot) const;
 
-  const ImageSet& images_;
+  const LabelledImages& images_;
   const Normalization& normalization_;
   const std::vector<BatchPlan>& plans_;
   int64_t epoch_;
   LoaderOptions options_;
+  int64_t channels_;
   int64_t most_pixels_ = 0;  // of any batch
   std::unique_ptr<Prefetcher<Slot>> prefetcher_;
 };

@@ -4,7 +4,8 @@
 //
 //   bench-multiscale-epoch DATA ARCH SIZE SIZES STEPS ROUNDS      such as fashion-mnist resnet20 28 16:40:5 60 7
 //
-// STEPS is the length of an epoch at the base size, made by using the first images only.
+// DATA is fashion-mnist or a folder of class folders. STEPS is the length of an epoch at the base size, made of the first images, or of
+// all of them several times.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -32,23 +33,21 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-ImageSet first_images(const ImageSet& all, int64_t count) {
-  ImageSet some = all;
-  some.num_images = std::min(count, all.num_images);
-  some.pixels.resize(static_cast<size_t>(some.num_images * all.height * all.width * all.channels));
-  some.labels.resize(static_cast<size_t>(some.num_images));
-  return some;
+// An epoch of `steps` batches: of the first images, or of all of them several times.
+SamplerOptions sampler_for(const Options& options, const ImageData& data, int64_t steps) {
+  const int64_t wanted = steps * options.train.batch_size, used = std::min(wanted, num_images(data.train));
+  SamplerOptions sampler = sampler_options(options, used, *options.size, 1);
+  sampler.repeats = (wanted + used - 1) / used;
+  return sampler;
 }
 
 struct Bench {
   Options options;
-  const ImageSet& train;
-  const ImageSet& validation;
-  const Normalization& normalization;
+  const ImageData& data;
   LoaderOptions loader;
   ImageClassifier& model;
   NamedTensors parameters, state;
-  SamplerOptions sampler = sampler_options(options, train.num_images, train.height, 1);
+  SamplerOptions sampler;
 
   double multiply_adds() {
     CostTable costs(model);
@@ -56,7 +55,7 @@ struct Bench {
   }
 
   double trained_epoch(const std::filesystem::path& folder) {
-    MultiscaleTask task({options, sampler, train, validation, normalization, model, loader});
+    MultiscaleTask task({options, sampler, data, model, loader});
     TrainerSetup setup{.parameters = parameters,
                        .model_state = state,
                        .set_training_mode = [this](bool on) { model.train(on); },
@@ -83,7 +82,7 @@ struct Bench {
     LoaderOptions augmented = loader;
     augmented.augment = true;
     {
-      ImageLoader source(train, normalization, plans, 0, 0, augmented);
+      ImageLoader source(data.train, data.normalization, plans, 0, 0, augmented);
       for (Batch batch; source.next(batch);) batches.push_back({batch.images.clone(), batch.labels.clone(), nullptr});
     }
     OptimizerOptions settings;
@@ -112,26 +111,29 @@ std::string spread(std::vector<double> values) {
 
 void run(char** argv) {
   const Session session = start({.device = "cpu"});
-  const ImageDataset data = load_image_dataset(argv[1]);
   const int64_t steps = std::atoll(argv[5]), rounds = std::atoll(argv[6]);
   Options options;
+  options.data.data = argv[1];
   options.arch = argv[2];
   options.size = std::atoll(argv[3]);
-  options.size_multiple = 4;
+  options.size_multiple = std::atoll(argv[3]) >= 64 ? 32 : 4;
   options.train.epochs = 1;
   options.train.lr = 0.01;
-  const ImageSet train = first_images(data.train, steps * options.train.batch_size), validation = first_images(data.test, 1);
-  const Normalization normalization = channel_statistics(train);
+  options.data.val_fraction = options.data.data == "fashion-mnist" ? std::nullopt : std::optional<double>(0.01);
+  ImageData data = open_image_data(options.data);
+  if (auto* set = std::get_if<ImageSet>(&data.validation)) set->num_images = 1;  // validation is not what is timed
   const bool bf16 = bf16_support(c10::kCPU) == Bf16Support::kAmx;
-  const LoaderOptions loader{.threads = static_cast<int>(options.workers), .seed = 1, .dtype = bf16 ? at::kBFloat16 : at::kFloat, .crop = crop_options(options)};
-  const auto model = make_model(describe(options.arch, data.train.channels, data.train.num_classes), 1);
+  LoaderOptions loader = loader_options(options.data, data, at::kCPU, session.threads);
+  loader.seed = 1;
+  loader.dtype = bf16 ? at::kBFloat16 : at::kFloat;
+  const auto model = make_model(describe(options.arch, data.channels, data.num_classes), 1);
   convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
   const NamedTensors parameters = named_parameters(*model), state = named_tensors(*model);
   Options fixed_options = options, variable_options = options;
   fixed_options.sampler = "ssc-fbs";
   variable_options.sizes = argv[4];
-  Bench fixed{fixed_options, train, validation, normalization, loader, *model, parameters, state};
-  Bench variable{variable_options, train, validation, normalization, loader, *model, parameters, state};
+  Bench fixed{fixed_options, data, loader, *model, parameters, state, sampler_for(fixed_options, data, steps)};
+  Bench variable{variable_options, data, loader, *model, parameters, state, sampler_for(variable_options, data, steps)};
 
   const std::filesystem::path folder = std::filesystem::temp_directory_path() / fmt::format("fettle-bench-{}", getpid());
   fmt::print("{} {} {} px, sizes {}, {} base steps, {} threads, {}, commit {}\n\n", argv[1], argv[2], argv[3], argv[4], steps, session.threads,

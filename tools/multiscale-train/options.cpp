@@ -53,13 +53,7 @@ Bounds parse_bounds(const std::string& text, const std::string& flag) {
 }
 
 void bind(FlagTable& table, Options& options) {
-  table.group("Data");
-  table.flag("data", options.data, "fashion-mnist, or a folder with the four IDX files (.gz or not)").metavar("DIR").input("data").common();
-  table.flag("num-classes", options.num_classes, "classes; more than the labels show is allowed").range(1, 1e6).default_text("the distinct training labels");
-  table.flag("hash-inputs", options.hash_inputs, "identify the data by its contents, not by names and sizes");
-  table.flag("workers", options.workers, "loader threads; 0 makes batches in the training thread").range(0, 256).not_recorded();
-  table.flag("crop-scale", options.crop_scale, "random crop: smallest and largest share of the image's area").metavar("MIN:MAX");
-  table.flag("hflip", options.hflip, "probability of mirroring a training image").range(0, 1);
+  bind(table, options.data);
 
   table.group("Model");
   table.flag("arch", options.arch, "resnet18, resnet34, resnet50, or resnet20, resnet32, resnet44, resnet56 for small images").metavar("NAME").common();
@@ -69,7 +63,7 @@ void bind(FlagTable& table, Options& options) {
   table.flag("sampler", options.sampler, "one size; a size a batch; or a size a batch with the batch size that keeps its pixels")
       .choices({"ssc-fbs", "msc-fbs", "msc-vbs"})
       .common();
-  table.flag("size", options.size, "base size: of ssc-fbs, of validation, and of --batch-size").range(1, 1e5).unit("px").default_text("the images' own").common();
+  table.flag("size", options.size, "base size: of ssc-fbs, of validation, and of --batch-size").range(1, 1e5).unit("px").default_text("the images' own; photographs: 224").common();
   table.flag("sizes", options.sizes, "set of training sizes: smallest, largest and how many between; the base is added").metavar("MIN:MAX:N").common();
   table.flag("size-multiple", options.size_multiple, "sizes are rounded to a multiple of this").range(1, 1e5).unit("px").common();
   table.flag("curriculum", options.curriculum, "grow the sizes over the epochs (msc-vbs)").choices({"none", "linear", "cosine", "stages"});
@@ -86,8 +80,7 @@ void bind(FlagTable& table, Options& options) {
 
 void validate(const Options& options) {
   validate(options.train);
-  FT_REQUIRE_USAGE(!options.data.empty(), "--data is needed: fashion-mnist, or a folder with IDX files");
-  crop_options(options);
+  validate(options.data);
   const bool multi = options.sampler != "ssc-fbs";
   FT_REQUIRE_USAGE(multi || options.sizes.empty(), "--sizes: ssc-fbs trains at one size (--size); msc-fbs and msc-vbs take a set");
   FT_REQUIRE_USAGE(!multi || !options.sizes.empty(), "--sizes MIN:MAX:N is needed by {}", options.sampler);
@@ -98,12 +91,6 @@ void validate(const Options& options) {
   FT_REQUIRE_USAGE(grows == !options.curriculum_from.empty(), "--curriculum-from goes with --curriculum linear or cosine, which need it");
   if (grows) parse_bounds(options.curriculum_from, "--curriculum-from");
   FT_REQUIRE_USAGE((law == CurriculumLaw::kStages) == !options.curriculum_stages.empty(), "--curriculum-stages goes with --curriculum stages, which needs it");
-}
-
-CropOptions crop_options(const Options& options) {
-  const Bounds scale = parse_bounds(options.crop_scale, "--crop-scale");
-  FT_REQUIRE_USAGE(scale.min > 0 && scale.max <= 1, "--crop-scale: expected shares in (0, 1], found '{}'", options.crop_scale);
-  return {.scale_min = scale.min, .scale_max = scale.max, .flip_probability = options.hflip};
 }
 
 SamplerOptions sampler_options(const Options& options, int64_t num_samples, int64_t image_size, uint64_t seed) {

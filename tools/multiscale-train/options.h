@@ -6,19 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "augment/geometry.h"
 #include "cli/flags.h"
+#include "data/options.h"
 #include "multiscale-train/samplers.h"
 #include "train/options.h"
 
 namespace fettle::multiscale {
 
 struct Options {
-  std::string data;
-  bool hash_inputs = false;
-  std::optional<int64_t> num_classes;
-  int64_t workers = 1;
-
+  DataOptions data;
   std::string arch = "resnet20";
   TrainOptions train;
   double label_smoothing = 0;
@@ -32,9 +28,6 @@ struct Options {
   double curriculum_fraction = 0.5;
   std::vector<int64_t> curriculum_stages;
 
-  std::string crop_scale = "0.5:1";
-  double hflip = 0.5;
-
   std::vector<int64_t> eval_sizes;
   std::optional<int64_t> val_batch_size;
 };
@@ -42,12 +35,9 @@ struct Options {
 void bind(FlagTable& table, Options& options);
 void validate(const Options& options);
 
-// The sampler's options for a training set of `num_samples` images of `image_size` pixels; `seed` names its streams.
-// Error(kUsage) when they do not fit together.
+// The sampler's options for a training set of `num_samples` images; `image_size` is the base size where --size says none, `seed`
+// names the streams. Error(kUsage) when they do not fit together.
 SamplerOptions sampler_options(const Options& options, int64_t num_samples, int64_t image_size, uint64_t seed);
-
-// --crop-scale and --hflip as the loader draws them.
-CropOptions crop_options(const Options& options);
 
 // "MIN:MAX" of two numbers; Error(kUsage) that begins with `flag`.
 Bounds parse_bounds(const std::string& text, const std::string& flag);

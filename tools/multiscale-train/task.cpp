@@ -36,7 +36,7 @@ MultiscaleTask::MultiscaleTask(Setup setup) : setup_(std::move(setup)), costs_(s
   for (int64_t epoch = 0; epoch < setup_.sampler.epochs; ++epoch) {
     sequences_.push_back(batch_sequence(setup_.sampler, epoch));
     for (const ScaledBatch& batch : sequences_.back()) {
-      setup_.model.require_input(batch.batch_size, setup_.train.channels, batch.height, batch.width, /*training=*/true);
+      setup_.model.require_input(batch.batch_size, setup_.data.channels, batch.height, batch.width, /*training=*/true);
       costs_.at(batch.height, batch.width);
     }
   }
@@ -61,14 +61,20 @@ void MultiscaleTask::start_epoch(int64_t epoch, int64_t first_batch) {
   plans_epoch_ = epoch;
   LoaderOptions loader = setup_.loader;
   loader.augment = true;
-  loader_ = std::make_unique<ImageLoader>(setup_.train, setup_.normalization, plans_, epoch, first_batch, loader);
+  loader_ = std::make_unique<ImageLoader>(setup_.data.train, setup_.data.normalization, plans_, epoch, first_batch, loader);
 }
 
 StepLosses MultiscaleTask::step() {
   Batch batch;
-  FT_CHECK(loader_->next(batch), "the loader ended before the epoch");
+  FT_CHECK(next(*loader_, "train", setup_.data.train, batch), "the loader ended before the epoch");
   const at::Tensor logits = setup_.model.forward(batch.images);
   return {at::cross_entropy_loss(logits.to(at::kFloat), batch.labels, {}, at::Reduction::Mean, /*ignore_index=*/-100, setup_.options.label_smoothing), {}};
+}
+
+bool MultiscaleTask::next(ImageLoader& loader, const std::string& part, const LabelledImages& images, Batch& batch) {
+  if (!loader.next(batch)) return false;
+  if (setup_.bad_images != nullptr) setup_.bad_images->add(part, images, batch.bad);
+  return true;
 }
 
 Json MultiscaleTask::validate(int64_t) {
@@ -80,11 +86,11 @@ ClassificationResult MultiscaleTask::evaluate(int64_t size) {
   // The same pixels a batch at every size, so that memory stays what training needs.
   ScaledBatch base = setup_.sampler.base();
   base.batch_size = setup_.options.val_batch_size.value_or(base.batch_size);
-  const std::vector<BatchPlan> plans = sequential_plans(setup_.validation.num_images, scaled_batch_size(base, size, size), size, size);
-  ImageLoader loader(setup_.validation, setup_.normalization, plans, 0, 0, setup_.loader);
+  const std::vector<BatchPlan> plans = sequential_plans(num_images(setup_.data.validation), scaled_batch_size(base, size, size), size, size);
+  ImageLoader loader(setup_.data.validation, setup_.data.normalization, plans, 0, 0, setup_.loader);
   ClassificationMeter meter;
   Batch batch;
-  while (loader.next(batch)) meter.add(setup_.model.forward(batch.images), batch.labels);
+  while (next(loader, "validation", setup_.data.validation, batch)) meter.add(setup_.model.forward(batch.images), batch.labels);
   return meter.result();
 }
 

@@ -6,8 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "data/bad_images.h"
 #include "data/loader.h"
-#include "dataset/image_set.h"
+#include "data/options.h"
 #include "metrics/classification.h"
 #include "models/image_classifier.h"
 #include "multiscale-train/options.h"
@@ -45,11 +46,10 @@ class MultiscaleTask : public TrainTask {
   struct Setup {
     const Options& options;
     SamplerOptions sampler;
-    const ImageSet& train;
-    const ImageSet& validation;
-    const Normalization& normalization;
+    const ImageData& data;
     ImageClassifier& model;
-    LoaderOptions loader;  // seed, threads, layout, dtype, device, crop
+    LoaderOptions loader;
+    BadImageList* bad_images = nullptr;  // where the loader skips some
   };
   explicit MultiscaleTask(Setup setup);
 
@@ -65,6 +65,8 @@ class MultiscaleTask : public TrainTask {
   ClassificationResult evaluate(int64_t size);
 
  private:
+  bool next(ImageLoader& loader, const std::string& part, const LabelledImages& images, Batch& batch);
+
   Setup setup_;
   std::vector<std::vector<ScaledBatch>> sequences_;  // by epoch
   mutable CostTable costs_;

@@ -12,7 +12,7 @@
 #include "base/signals.h"
 #include "base/text.h"
 #include "checkpoint/state.h"
-#include "dataset/dataset_id.h"
+#include "data/options.h"
 #include "device/precision.h"
 #include "io/file.h"
 #include "models/factory.h"
@@ -24,6 +24,8 @@
 
 namespace fettle::multiscale {
 namespace {
+
+constexpr int64_t kPhotographSize = 224;  // the base size where images have no size of their own
 
 ArchFamily precision_family(const ModelDescription& description) {
   if (std::holds_alternative<CifarResNetDescription>(description)) return ArchFamily::kCifarResnet;
@@ -71,8 +73,8 @@ std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& 
                {{"input_size", {model.in_channels(), size, size}},
                 {"mean", preprocessing.at("mean")},
                 {"std", preprocessing.at("std")},
-                {"interpolation", "bilinear"},
-                {"crop_pct", 1.0},
+                {"interpolation", preprocessing.at("interpolation")},
+                {"crop_pct", preprocessing.at("crop_pct")},
                 {"first_conv", "conv1"},
                 {"classifier", "fc"},
                 {"num_classes", model.num_classes()}}}};
@@ -83,21 +85,21 @@ std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& 
 Report train_multiscale(const Options& options, RunContext& context) {
   const auto began = std::chrono::steady_clock::now();
   const c10::Device device(context.common.device);
-  const ImageDataset data = load_image_dataset(options.data, options.num_classes);
-  context.log.info(fmt::format("data: {}: {} training and {} test images of {}x{}x{}, {} classes", data.folder.string(), with_thousands(data.train.num_images),
-                               with_thousands(data.test.num_images), data.train.height, data.train.width, data.train.channels, data.train.num_classes));
-  FT_REQUIRE(data.train.height == data.train.width || options.size, "{}: images are {}x{}; --size says which square size they are trained at", data.folder.string(),
-             data.train.height, data.train.width);
+  const ImageData data = open_image_data(options.data);
+  context.log.info(fmt::format("data: {}", data.description));
 
-  const ModelDescription description = describe(options.arch, data.train.channels, data.train.num_classes);
+  FT_REQUIRE(data.side || options.size || std::holds_alternative<ImageFiles>(data.train), "{}: its images are no squares; --size says which size they are trained at",
+             options.data.data);
+
+  const ModelDescription description = describe(options.arch, data.channels, data.num_classes);
   const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(description));
   context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
   context.log.info(fmt::format("precision: {}", precision.why));
 
   const std::shared_ptr<ImageClassifier> model = make_model(description, derive_seed(context.seed(), "weights"));
-  const SamplerOptions sampler = sampler_options(options, data.train.num_images, data.train.height, context.seed());
+  const SamplerOptions sampler = sampler_options(options, num_images(data.train), data.side.value_or(kPhotographSize), context.seed());
   const std::vector<int64_t> sizes = evaluation_sizes(options, sampler);
-  for (const int64_t size : sizes) model->require_input(1, data.train.channels, size, size, /*training=*/false);
+  for (const int64_t size : sizes) model->require_input(1, data.channels, size, size, /*training=*/false);
 
   if (context.common.dry_run) {
     const RunPlan plan = plan_run(sampler, *model, precision.dtype);
@@ -108,14 +110,16 @@ Report train_multiscale(const Options& options, RunContext& context) {
 
   convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
   move_to_device(*model, device);
-  const Normalization normalization = channel_statistics(data.train);
+  LoaderOptions loader = loader_options(options.data, data, device, static_cast<int>(context.common.threads.value_or(1)));
+  loader.seed = context.seed();
+  loader.dtype = precision.dtype;
+  BadImageList bad_images(context.output->path(), options.data.max_bad_percent, context.log);
   MultiscaleTask task({.options = options,
                        .sampler = sampler,
-                       .train = data.train,
-                       .validation = data.test,
-                       .normalization = normalization,
+                       .data = data,
                        .model = *model,
-                       .loader = {.threads = static_cast<int>(options.workers), .seed = context.seed(), .dtype = precision.dtype, .device = device, .crop = crop_options(options)}});
+                       .loader = loader,
+                       .bad_images = &bad_images});
   TrainerSetup setup{.parameters = named_parameters(*model),
                      .model_state = named_tensors(*model),
                      .set_training_mode = [&](bool on) { model->train(on); },
@@ -132,7 +136,9 @@ Report train_multiscale(const Options& options, RunContext& context) {
   }
 
   const std::filesystem::path& directory = context.output->path();
-  context.inputs = {{"data", recorded_path(data.folder, directory), dataset_id(data.folder, options.hash_inputs)}};
+  std::vector<DataInputId> inputs = data.inputs;
+  complete_ids(inputs, options.data.hash_inputs);
+  for (const DataInputId& input : inputs) context.inputs.push_back({input.role, recorded_path(input.path, directory), input.id});
   Manifest manifest = context.manifest("classifier");
   manifest.metrics = trained.last_validation;
   model->eval();
@@ -143,11 +149,14 @@ Report train_multiscale(const Options& options, RunContext& context) {
   manifest.metrics["fixed_size_multiply_adds"] = plan_run(sampler, *model, precision.dtype).fixed_size_multiply_adds;
   for (const auto& [name, value] : trained.last_ema_validation.items()) manifest.metrics["ema_" + name] = value;
 
-  const Json preprocessing = {{"size", sampler.height.base}, {"resize", "squash"}, {"interpolation", "bilinear"}, {"mean", normalization.mean}, {"std", normalization.std}};
+  const Json preprocessing = {{"size", sampler.height.base}, {"resize", "shorter side"}, {"crop_pct", loader.crop_share}, {"interpolation", options.data.interpolation},
+                              {"mean", data.normalization.mean}, {"std", data.normalization.std}};
   manifest.model = to_json(description);
   manifest.model["preprocessing"] = preprocessing;
   manifest.model["class_names"] = data.class_names;
   std::vector<std::string> files = {"model.safetensors", "model_best.safetensors"};
+  if (bad_images.finish()) files.emplace_back(BadImageList::kFileName);
+  if (loader.skip_bad_images) manifest.metrics.update({{"bad_train_images", bad_images.count("train")}, {"bad_validation_images", bad_images.count("validation")}});
   save_weights(directory / files[0], named_tensors(*model));
   save_weights(directory / files[1], trainer.best_weights());
   if (options.train.model_ema) save_weights(directory / files.emplace_back("model_ema.safetensors"), trainer.ema_weights());

@@ -16,7 +16,7 @@ using fettle::test::expect_error;
 
 namespace {
 
-ImageSet some_images(int64_t count, int64_t height, int64_t width, int64_t channels) {
+LabelledImages some_images(int64_t count, int64_t height, int64_t width, int64_t channels) {
   ImageSet set{count, height, width, channels, 10, {}, {}};
   RandomStream stream(9, "test");
   for (int64_t i = 0; i < count * height * width * channels; ++i) set.pixels.push_back(static_cast<uint8_t>(stream.below(256)));
@@ -29,7 +29,7 @@ const Normalization kRgb{{0.5f, 0.4f, 0.3f}, {0.25f, 0.5f, 0.2f}};
 // Batches of changing size and shape: a buffer serves a large batch, then a small one, then a large one.
 std::vector<BatchPlan> mixed_plans() { return {{12, 12, {3, 1, 4, 15, 9}}, {6, 8, {2}}, {16, 12, {5, 8, 7, 9, 3, 2}}, {6, 6, {0, 0}}, {12, 12, {14, 13, 12}}}; }
 
-std::vector<Batch> all_batches(const ImageSet& set, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first, const LoaderOptions& options) {
+std::vector<Batch> all_batches(const LabelledImages& set, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first, const LoaderOptions& options) {
   ImageLoader loader(set, kRgb, plans, epoch, first, options);
   std::vector<Batch> batches;
   for (Batch batch; loader.next(batch);) {
@@ -43,23 +43,23 @@ std::vector<Batch> all_batches(const ImageSet& set, const std::vector<BatchPlan>
 }  // namespace
 
 TEST_CASE("loader: whole images come in order, normalised, with their labels") {
-  const ImageSet set = some_images(7, 4, 5, 3);
+  const LabelledImages set = some_images(7, 4, 5, 3);
   const std::vector<BatchPlan> plans = sequential_plans(7, 3, 4, 5);
   REQUIRE(plans.size() == 3);
   CHECK(plans[2].indices == std::vector<int64_t>{6});
   const std::vector<Batch> batches = all_batches(set, plans, 0, 0, {});
   REQUIRE(batches.size() == 3);
-  const at::Tensor pixels = at::tensor(at::ArrayRef<uint8_t>(set.pixels)).view({7, 4, 5, 3}).permute({0, 3, 1, 2}).to(at::kDouble) / 255;
+  const at::Tensor pixels = at::tensor(at::ArrayRef<uint8_t>(std::get<ImageSet>(set).pixels)).view({7, 4, 5, 3}).permute({0, 3, 1, 2}).to(at::kDouble) / 255;
   const at::Tensor mean = at::tensor({0.5, 0.4, 0.3}, at::kDouble).view({1, 3, 1, 1}), std = at::tensor({0.25, 0.5, 0.2}, at::kDouble).view({1, 3, 1, 1});
   std::vector<at::Tensor> images, labels;
   for (const Batch& batch : batches) images.push_back(batch.images), labels.push_back(batch.labels);
   CHECK(batches[0].images.is_contiguous(at::MemoryFormat::ChannelsLast));
   check_tensors("images", at::cat(images), ((pixels - mean) / std).to(at::kFloat), {2e-6, 0});
-  check_tensors("labels", at::cat(labels), at::tensor(at::ArrayRef<int64_t>(set.labels)));
+  check_tensors("labels", at::cat(labels), at::tensor(at::ArrayRef<int64_t>(std::get<ImageSet>(set).labels)));
 }
 
 TEST_CASE("loader: the same batches with any number of threads, from any position, in any layout") {
-  const ImageSet set = some_images(16, 12, 12, 3);
+  const LabelledImages set = some_images(16, 12, 12, 3);
   const std::vector<BatchPlan> plans = mixed_plans();
   LoaderOptions options{.threads = 0, .seed = 4, .augment = true};
   const std::vector<Batch> expected = all_batches(set, plans, 2, 0, options);
@@ -87,7 +87,7 @@ TEST_CASE("loader: the same batches with any number of threads, from any positio
 }
 
 TEST_CASE("loader: what a sample looks like depends on seed, epoch and sample, not on its batch") {
-  const ImageSet set = some_images(16, 12, 12, 3);
+  const LabelledImages set = some_images(16, 12, 12, 3);
   const LoaderOptions options{.seed = 4, .augment = true};
   const auto one = [&](std::vector<int64_t> indices, int64_t epoch, uint64_t seed, int64_t row) {
     LoaderOptions own = options;
@@ -102,12 +102,12 @@ TEST_CASE("loader: what a sample looks like depends on seed, epoch and sample, n
 }
 
 TEST_CASE("loader: a plan beyond the images is our mistake") {
-  const ImageSet set = some_images(4, 6, 6, 3);
+  const LabelledImages set = some_images(4, 6, 6, 3);
   expect_error(ExitCode::kBug, "sample 4 of 4", [&] { all_batches(set, {{6, 6, {0, 4}}}, 0, 0, {}); });
 }
 
 TEST_CASE("loader: one that is dropped early stops its threads, and none has nothing to give") {
-  const ImageSet set = some_images(16, 12, 12, 3);
+  const LabelledImages set = some_images(16, 12, 12, 3);
   const std::vector<BatchPlan> plans = mixed_plans(), none;
   Batch batch;
   for (int used = 0; used < 3; ++used) {

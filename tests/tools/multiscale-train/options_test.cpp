@@ -12,7 +12,7 @@ namespace {
 
 Options valid() {
   Options options;
-  options.data = "fashion-mnist";
+  options.data.data = "fashion-mnist";
   options.size = 28;
   options.sizes = "16:40:5";
   options.size_multiple = 4;
@@ -46,7 +46,7 @@ TEST_CASE("options: without --size the images' own size is the base") {
 }
 
 TEST_CASE("options: what does not fit together is refused with the flag's name") {
-  refused("--data", [](Options& o) { o.data.clear(); });
+  refused("--data", [](Options& o) { o.data.data.clear(); });
   refused("--sizes MIN:MAX:N is needed by msc-vbs", [](Options& o) { o.sizes.clear(); });
   refused("--sizes: expected MIN:MAX:N", [](Options& o) { o.sizes = "16:40"; });
   refused("--sizes: expected MIN:MAX:N", [](Options& o) { o.sizes = "16:40:0"; });
@@ -60,8 +60,8 @@ TEST_CASE("options: what does not fit together is refused with the flag's name")
   refused("--curriculum-from", [](Options& o) { o.curriculum = "cosine"; });
   refused("--curriculum-from", [](Options& o) { o.curriculum_from = "16:24"; });
   refused("--curriculum-stages", [](Options& o) { o.curriculum = "stages"; });
-  refused("--crop-scale", [](Options& o) { o.crop_scale = "0:1"; });
-  refused("--crop-scale", [](Options& o) { o.crop_scale = "0.5"; });
+  refused("--crop-scale", [](Options& o) { o.data.crop_scale = "0:1"; });
+  refused("--crop-scale", [](Options& o) { o.data.crop_scale = "0.5"; });
   refused("--lr-min", [](Options& o) { o.train.lr_min = 1; });
   refused("multiple", [](Options& o) { o.size_multiple = 5; });
 }

@@ -1,0 +1,112 @@
+// How many photographs a second the loader turns into training batches (decode, RandomResizedCrop, flip, normalise; f32,
+// channels-last, CPU), beside decoding the same parts of the same files and nothing else, with as many threads.
+//
+//   bench-loader DATA SIZE THREADS MODE SECONDS      DATA a folder of class folders, MODE exact or scaled; alternates for about
+//                                                    SECONDS, five rounds each
+// One JSON line: images a second, medians and spread.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <string_view>
+#include <thread>
+
+#include "base/bench_main.h"
+#include "base/build_info.h"
+#include "base/errors.h"
+#include "data/options.h"
+
+namespace {
+
+using namespace fettle;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRounds = 5;
+constexpr int64_t kBatch = 64;
+
+struct Work {
+  const ImageData& data;
+  LoaderOptions loader;
+  int64_t size = 0;
+  int64_t passes = 1;
+
+  int64_t images() const { return passes * num_images(data.train); }
+
+  double load() const {
+    std::vector<BatchPlan> plans;
+    for (int64_t i = 0; i < images(); ++i) {
+      if (plans.empty() || plans.back().indices.size() == kBatch) plans.push_back({size, size, {}});
+      plans.back().indices.push_back(i % num_images(data.train));
+    }
+    const auto begin = Clock::now();
+    ImageLoader source(data.train, data.normalization, plans, 0, 0, loader);
+    for (Batch batch; source.next(batch);) {
+    }
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
+  double decode() const {
+    const ImageFiles& files = std::get<ImageFiles>(data.train);
+    std::atomic<int64_t> next = 0;
+    const auto work = [&] {
+      ImageDecoder decoder;
+      std::vector<uint8_t> buffer;
+      Image image;
+      for (int64_t i; (i = next++) < images();) {
+        const int64_t index = i % files.size();
+        const ImageInfo info = decoder.open(files.read(index, buffer), files.name(index));
+        if (loader.exact_decode) {
+          decoder.decode(image);
+        } else {
+          RandomStream stream(loader.seed, "geometry", 0, index);
+          const Geometry crop = draw_geometry(stream, info.height, info.width, loader.crop);
+          decoder.decode_box({crop.top, crop.left, crop.height, crop.width}, size, size, image);
+        }
+      }
+    };
+    const auto begin = Clock::now();
+    std::vector<std::thread> threads;
+    for (int t = 0; t < loader.threads; ++t) threads.emplace_back(work);
+    for (std::thread& thread : threads) thread.join();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+};
+
+std::string rate(const Work& work, std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  const auto images = static_cast<double>(work.images());
+  return fmt::format("{{\"median\": {:.1f}, \"low\": {:.1f}, \"high\": {:.1f}}}", images / seconds[kRounds / 2], images / seconds.back(), images / seconds.front());
+}
+
+void run(char** argv) {
+  DataOptions options;
+  options.data = argv[1];
+  options.val_fraction = 0.01;
+  options.workers = std::atoi(argv[3]);
+  options.exact_decode = std::string_view(argv[4]) == "exact";
+  const ImageData data = open_image_data(options);
+  FT_REQUIRE(std::holds_alternative<ImageFiles>(data.train), "{} holds no image files", argv[1]);
+  Work work{data, loader_options(options, data, at::kCPU, 1), std::atoll(argv[2])};
+  work.loader.seed = 1;
+  work.loader.augment = true;
+  const double once = work.load() + work.decode();  // warms the file cache, too
+  work.passes = std::max<int64_t>(1, static_cast<int64_t>(std::atof(argv[5]) / kRounds / once));
+  std::vector<double> load_s, decode_s;
+  for (int round = 0; round < kRounds; ++round) {
+    load_s.push_back(work.load());
+    decode_s.push_back(work.decode());
+  }
+  std::vector<double> share;
+  for (int round = 0; round < kRounds; ++round) share.push_back(decode_s[static_cast<size_t>(round)] / load_s[static_cast<size_t>(round)]);
+  std::sort(share.begin(), share.end());
+  fmt::print("{{\"commit\": \"{}\", \"size\": {}, \"threads\": {}, \"mode\": \"{}\", \"images\": {}, \"loader\": {}, \"decode\": {}, \"share_of_decode\": "
+             "{{\"median\": {:.3f}, \"low\": {:.3f}, \"high\": {:.3f}}}}}\n",
+             build_info().commit, work.size, work.loader.threads, options.exact_decode ? "exact" : "scaled", work.images(), rate(work, load_s), rate(work, decode_s),
+             share[kRounds / 2], share.front(), share.back());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return fettle::bench_main(argc, argv, "DATA SIZE THREADS MODE SECONDS", run); }

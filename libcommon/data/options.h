@@ -1,0 +1,76 @@
+#pragma once
+// What every tool that reads labelled images lets its user choose about them. Names follow torchvision's reference scripts and
+// timm's train.py.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/flags.h"
+#include "data/labelled_images.h"
+#include "data/loader.h"
+
+namespace fettle {
+
+struct DataOptions {
+  std::string data;
+  std::string val_data;
+  std::string data_format = "auto";
+  std::optional<double> val_fraction;
+  std::optional<int64_t> num_classes;
+  bool hash_inputs = false;
+  std::optional<int64_t> workers;
+
+  std::string crop_scale;
+  double hflip = 0.5;
+  std::string interpolation = "bilinear";
+  std::optional<double> crop_pct;
+  std::string auto_augment = "none";
+  int64_t ra_magnitude = 9;
+  std::string color_jitter;
+  double random_erase = 0;
+
+  bool exact_decode = false;
+  bool exif_orientation = false;
+  int64_t max_pixels = DecodeOptions{}.max_pixels;
+  std::string bad_images = "fail";
+  double max_bad_percent = 1;
+};
+
+void bind(FlagTable& table, DataOptions& options);
+void validate(const DataOptions& options);
+
+// An input as the manifest records it.
+struct DataInputId {
+  std::string role;  // "data", "val_data"
+  std::string path;
+  std::string id;    // empty: image_data_id() has yet to read it
+  DataFormat format = DataFormat::kIdx;
+};
+
+// A data set with what its kind brings along: IDX files their own size, statistics and plain evaluation, photographs ImageNet's
+// mean, deviation and centre crop of 0.875.
+struct ImageData {
+  LabelledImages train, validation;
+  int64_t channels = 0;
+  int64_t num_classes = 0;
+  std::vector<std::string> class_names;  // empty where nobody has named them
+  std::optional<int64_t> side;           // of every image, where all are squares of one size
+  Normalization normalization;
+  std::vector<DataInputId> inputs;
+  std::string description;               // one line for people
+};
+
+// Finds out what lies there, or takes --data-format's word. Errors: load_image_dataset(), open_image_files(), and (kInput) IDX files
+// with --val-data or --val-fraction, which bring their own test part.
+ImageData open_image_data(const DataOptions& options);
+
+// Ids that were left out at the start are computed: reading an archive takes its time.
+void complete_ids(std::vector<DataInputId>& inputs, bool hash_contents);
+
+// How a loader treats these data: threads as --workers says, or by default one, and on a GPU `threads`; what is drawn for
+// training and what evaluation shows. Seed, layout and element type are the caller's.
+LoaderOptions loader_options(const DataOptions& options, const ImageData& data, c10::Device device, int threads);
+
+}  // namespace fettle
