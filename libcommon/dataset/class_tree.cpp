@@ -116,6 +116,9 @@ ClassFolders label_by_folder(const FileList& files, std::string_view part, const
   FT_REQUIRE(twin == lowered.end(), "the classes {} and {} of {} differ only in case", quote(twin->second->name), quote(std::next(twin)->second->name), where);
 
   ClassFolders found;
+  size_t num_images = 0;
+  for (const Folder& folder : level.folders) num_images += static_cast<size_t>(folder.images_below);
+  found.images.reserve(num_images);
   for (const Folder& folder : level.folders) {
     const size_t begin = found.images.size();
     for (size_t i = folder.begin; i < folder.end; ++i) {

@@ -111,7 +111,6 @@ Archive open_archive(const std::string& path, uint64_t& budget) {
   archive.bytes = archive.map->bytes();
   if (is_gzip(archive.bytes)) {
     archive.unpacked = gunzip(archive.bytes, budget, archive.name());
-    archive.unpacked.shrink_to_fit();
     budget -= archive.unpacked.size();
     archive.bytes = archive.unpacked;
     archive.map.reset();
@@ -367,10 +366,7 @@ Part split_off(Part& train, double val_fraction) {
   return validation;
 }
 
-ImageFiles images_of(Part&& part) {
-  part.files.shrink_to_fit();
-  return ImageFiles(std::move(part.source), part.prefix_bytes, std::move(part.files));
-}
+ImageFiles images_of(Part&& part) { return ImageFiles(std::move(part.source), part.prefix_bytes, std::move(part.files)); }
 
 }  // namespace
 

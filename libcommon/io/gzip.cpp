@@ -11,6 +11,17 @@ namespace fettle {
 namespace {
 
 constexpr size_t kMostAtOnce = size_t{1} << 30;  // zlib counts in 32 bits
+constexpr uint64_t kStep = 1 << 20;
+constexpr uint64_t kMostGrowth = 1032;  // of deflate
+
+// The size that the last member says it has, where that is possible. Address space of that size is reserved, so that what comes out
+// is not moved again and again; pages are only taken as it comes out.
+uint64_t size_hint(std::span<const uint8_t> bytes) {
+  if (bytes.size() < 4) return 0;
+  const uint8_t* const field = bytes.data() + bytes.size() - 4;
+  const uint64_t size = uint64_t{field[3]} << 24 | uint64_t{field[2]} << 16 | uint64_t{field[1]} << 8 | field[0];
+  return size <= bytes.size() * kMostGrowth ? size : 0;
+}
 
 struct Inflater {
   z_stream stream{};
@@ -34,11 +45,13 @@ std::vector<uint8_t> gunzip_prefix(std::span<const uint8_t> bytes, uint64_t max_
   Inflater inflater;
   z_stream& stream = inflater.stream;
   std::vector<uint8_t> out;
+  out.reserve(static_cast<size_t>(std::min(size_hint(bytes) + 1, max_bytes)));
   size_t in_used = 0;
   size_t out_used = 0;
   while (out_used < max_bytes) {
     if (out_used == out.size()) {
-      const uint64_t wanted = std::max<uint64_t>({65536, out.size() * 2, std::min<uint64_t>(bytes.size() * 3, kMostAtOnce)});
+      const uint64_t reserved = std::min<uint64_t>(out.capacity(), out.size() + kStep);
+      const uint64_t wanted = reserved > out.size() ? reserved : std::max<uint64_t>(65536, out.size() * 2);
       out.resize(static_cast<size_t>(std::min(wanted, max_bytes)));
     }
     const size_t in_size = std::min(bytes.size() - in_used, kMostAtOnce);

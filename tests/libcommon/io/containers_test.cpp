@@ -71,6 +71,15 @@ TEST_CASE("gzip: one member, several, none of any length") {
   CHECK_FALSE(is_gzip(as_bytes("\x1f")));
 }
 
+TEST_CASE("gzip: memory follows the size, and a last member that is smaller misleads nobody") {
+  const std::string text(5'000'000, 'x');
+  const std::vector<uint8_t> whole = gunzip(as_bytes(gzip(text)), 10'000'000);
+  CHECK(as_text(whole) == text);
+  CHECK(whole.capacity() <= text.size() + 1);
+  CHECK(as_text(gunzip(as_bytes(gzip(text) + gzip("end")), 10'000'000)) == text + "end");
+  CHECK(as_text(gunzip_prefix(as_bytes(gzip(text)), 1'500'000)) == text.substr(0, 1'500'000));
+}
+
 TEST_CASE("gzip: truncated at any byte is said so") {
   const std::string whole = gzip("the quick brown fox jumps over the lazy dog");
   for (size_t size = 2; size < whole.size(); ++size) {
