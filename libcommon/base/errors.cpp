@@ -9,7 +9,8 @@ namespace fettle {
 Error::Error(ExitCode code, const std::string& what, std::string hint) : std::runtime_error(what), code_(code), hint_(std::move(hint)) {}
 
 void throw_errno(int error_number, const std::string& doing) {
-  const bool input = error_number == ENOENT || error_number == ENOTDIR || error_number == EISDIR || error_number == EACCES;
+  const bool input = error_number == ENOENT || error_number == ENOTDIR || error_number == EISDIR || error_number == EACCES ||
+                     error_number == ENAMETOOLONG || error_number == ELOOP;
   throw Error(input ? ExitCode::kInput : ExitCode::kMachine, fmt::format("cannot {}: {}", doing, std::strerror(error_number)));
 }
 

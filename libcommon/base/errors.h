@@ -34,8 +34,8 @@ class Error : public std::runtime_error {
   std::string hint_;
 };
 
-// Throws Error(kMachine) for a failed system call: "cannot open 'x': Permission denied". ENOENT, ENOTDIR and EISDIR on
-// reading are the user's input: kInput. `doing` reads "cannot <doing>".
+// Throws Error(kMachine) for a failed system call: "cannot read 'x': Input/output error"; `doing` reads "read 'x'". What can be
+// wrong with a path (missing, not a folder or one, forbidden, too long, links in a circle) is the user's input: kInput.
 [[noreturn]] void throw_errno(int error_number, const std::string& doing);
 
 namespace detail {

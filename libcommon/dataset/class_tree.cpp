@@ -102,8 +102,12 @@ TreeParts find_parts(const FileList& files, const std::string& name) {
 ClassFolders label_by_folder(const FileList& files, std::string_view part, const std::string& name) {
   Level level = look(files, part);
   const std::string where = part.empty() ? quote_path(name) : fmt::format("{} in {}", quote_path(part), quote_path(name));
-  FT_REQUIRE(!level.folders.empty(), "{} has {}, expected a folder of images for each class", where,
-             level.images_here > 0 ? fmt::format("{} images but no folders", level.images_here) : "neither images nor folders");
+  if (level.folders.empty()) {
+    const bool archives = std::any_of(files.entries.begin(), files.entries.end(), [&](const FileEntry& entry) { return files.path(entry).ends_with(".tar"); });
+    const std::string found = level.images_here > 0 ? fmt::format("{} images but no folders", level.images_here) : "neither images nor folders";
+    throw Error(ExitCode::kInput, fmt::format("{} has {}, expected a folder of images for each class", where, found),
+                archives ? "archives in a folder are read as shards when a pattern names them: 'FOLDER/*.tar'" : "");
+  }
   std::sort(level.folders.begin(), level.folders.end(), [](const Folder& a, const Folder& b) { return a.name < b.name; });
 
   std::vector<std::pair<std::string, const Folder*>> lowered;

@@ -438,6 +438,7 @@ DataFormat find_data_format(const std::string& data) {
     return *format;
   }
   if (is_shard_pattern(data)) return DataFormat::kShards;
+  if (error && error != std::errc::no_such_file_or_directory) throw_errno(error.value(), fmt::format("read {}", quote_path(data)));
   throw Error(ExitCode::kInput, fmt::format("the data {} do not exist", quote_path(data)),
               "data are a folder, a .tar or .tar.gz archive, shards ('train-{000..127}.tar'), a .csv or .jsonl list, or 'fashion-mnist'");
 }

@@ -18,5 +18,6 @@ TEST_CASE("errors: the two macros are told apart by their exit code") {
 
 TEST_CASE("errors: a missing file is the user's input, a full disk the machine") {
   expect_error(ExitCode::kInput, "cannot open 'x': No such file", [] { throw_errno(ENOENT, "open 'x'"); });
+  expect_error(ExitCode::kInput, "File name too long", [] { throw_errno(ENAMETOOLONG, "open 'x'"); });
   expect_error(ExitCode::kMachine, "No space left", [] { throw_errno(ENOSPC, "write 'x'"); });
 }

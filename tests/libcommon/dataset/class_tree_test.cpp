@@ -74,6 +74,7 @@ TEST_CASE("class tree: folders that make no classes are named") {
   refused("'t' has 2 images but no folders, expected a folder of images for each class", {"1.jpg", "2.jpg", "x.txt"});
   refused("'t' has neither images nor folders", {"x.txt", ".a/1.jpg"});
   refused("'t' has neither images nor folders", {});
+  refused("'t' has neither images nor folders, expected a folder of images for each class\narchives in a folder are read as shards", {"0.tar", "1.tar"});
   refused("'t' has the member 'a/1.jpg' twice", {"a/1.jpg", "b/1.jpg", "a/1.jpg"});
   using tar::header_block, tar::member;
   const std::string base = member({.name = "a/1.jpg"}, "x");

@@ -280,6 +280,7 @@ TEST_CASE("image files: a list is checked when it is opened") {
   refused("line 1 of " + name + " names '" + (dir / "image").string() + "', which does not exist (a header must name the columns 'path' and 'label'); 2 files", list("image,class\nb.jpg,x\n"));
   refused("line 2 of " + name + " names '" + (dir / "folder").string() + "', which is not a regular file", list("a.jpg,0\nfolder,1\n"));
   refused("line 2 of " + name + " has 1 column, expected 2", list("a.jpg,0\nb\n"));
+  refused("': File name too long", list(std::string(300, 'x') + ",0\n"));
   refused(name + " holds no labelled images", list("path,label\n"));
   refused(name + " has labels up to 3 but none is 1", list("a.jpg,0\na.jpg,3\n"));
   refused("the classes 'Cat' and 'cat' of " + name + " differ only in case", list("a.jpg,cat\na.jpg,dog\na.jpg,Cat\n"));
@@ -393,6 +394,7 @@ TEST_CASE("image files: the format is found by looking, whatever the name says")
   unknown("zeros.tar", tar::kEnd);
   expect_error(ExitCode::kInput, "none' do not exist\ndata are a folder, a .tar or .tar.gz archive", [&] { find_data_format((dir / "none").string()); });
   expect_error(ExitCode::kInput, "'' do not exist", [] { find_data_format(""); });
+  expect_error(ExitCode::kInput, "': File name too long", [] { find_data_format(std::string(300, 'x')); });
   expect_error(ExitCode::kInput, "is not a regular file", [] { find_data_format("/dev/null"); });
   CHECK(data_format_names() == Names{"idx", "folder", "tar", "shards", "list"});
 }
