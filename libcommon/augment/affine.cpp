@@ -1,5 +1,7 @@
 #include "augment/affine.h"
 
+#include <smmintrin.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -126,8 +128,15 @@ void nearest_fixed(const uint8_t* in, const PixelShape& shape, const AffineMatri
                                inside(target.width, step_y >= 0, shape.height << 16, [&](int64_t i) { return first_y + step_y * i; }));
     fill_pixels<C>(fill, valid.first, out);
     fill_pixels<C>(fill, target.width - valid.last, out + valid.last * C);
-    int64_t sx = first_x + step_x * valid.first, sy = first_y + step_y * valid.first;
-    for (int64_t x = valid.first; x < valid.last; ++x, sx += step_x, sy += step_y) copy_pixel<C>(in + (sy >> 16) * pitch + (sx >> 16) * C, out + x * C);
+    int64_t sx = first_x + step_x * valid.first, sy = first_y + step_y * valid.first, x = valid.first;
+    const auto source = [&] { return in + (sy >> 16) * pitch + (sx >> 16) * C; };
+    if constexpr (C == 3) {
+      // Four bytes at a time, of which the next pixel overwrites one; not where the row ends or may read the image's last pixel.
+      const int64_t steps = valid.last - valid.first - 1;
+      const bool at_end = std::max(sx, sx + step_x * steps) >> 16 == shape.width - 1 && std::max(sy, sy + step_y * steps) >> 16 == shape.height - 1;
+      for (; !at_end && x + 1 < valid.last; ++x, sx += step_x, sy += step_y) std::memcpy(out + x * C, source(), 4);
+    }
+    for (; x < valid.last; ++x, sx += step_x, sy += step_y) copy_pixel<C>(source(), out + x * C);
   }
 }
 
@@ -203,6 +212,61 @@ void interpolate_pixel(const Support<Kernel::kTaps>& support, uint8_t* out) {
   }
 }
 
+// The same for RGB with all taps inside: `corner` is the first of them. Lanes are channels; the fourth is not used.
+struct RgbRow {
+  // The three bytes at p, and what follows, as 32-bit lanes.
+  static __m128i pixel(const uint8_t* p) {
+    int32_t bytes;
+    std::memcpy(&bytes, p, 4);
+    return _mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes));
+  }
+  // The same without touching what follows, by touching what precedes.
+  static __m128i last_pixel(const uint8_t* p) {
+    uint32_t bytes;
+    std::memcpy(&bytes, p - 1, 4);
+    return _mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int32_t>(bytes >> 8)));
+  }
+};
+
+struct Lanes {
+  __m128d low, high;  // channels 0 and 1, channel 2
+  explicit Lanes(__m128i v) : low(_mm_cvtepi32_pd(v)), high(_mm_cvtepi32_pd(_mm_srli_si128(v, 8))) {}
+  Lanes(__m128d l, __m128d h) : low(l), high(h) {}
+  friend Lanes operator+(const Lanes& a, const Lanes& b) { return {_mm_add_pd(a.low, b.low), _mm_add_pd(a.high, b.high)}; }
+  friend Lanes operator-(const Lanes& a, const Lanes& b) { return {_mm_sub_pd(a.low, b.low), _mm_sub_pd(a.high, b.high)}; }
+  friend Lanes operator*(__m128d d, const Lanes& a) { return {_mm_mul_pd(d, a.low), _mm_mul_pd(d, a.high)}; }
+};
+
+// Truncated; the packs clip.
+void store_rgb(const Lanes& value, uint8_t* out) {
+  const __m128i whole = _mm_unpacklo_epi64(_mm_cvttpd_epi32(value.low), _mm_cvttpd_epi32(value.high));
+  const __m128i words = _mm_packs_epi32(whole, whole);
+  const int32_t bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+  std::memcpy(out, &bytes, 3);
+}
+
+void interpolate_rgb(Linear, const uint8_t* corner, int64_t pitch, __m128d dx, __m128d dy, uint8_t* out) {
+  const auto row = [&](const uint8_t* p) {
+    const __m128i a = RgbRow::pixel(p), b = RgbRow::last_pixel(p + 3);
+    return Lanes(a) + dx * Lanes(_mm_sub_epi32(b, a));
+  };
+  const Lanes first = row(corner), second = row(corner + pitch);
+  store_rgb(first + dy * (second - first), out);
+}
+
+void interpolate_rgb(Cubic, const uint8_t* corner, int64_t pitch, __m128d dx, __m128d dy, uint8_t* out) {
+  // The coefficients of a row are whole numbers, and exact.
+  const auto row = [&](const uint8_t* p) {
+    const __m128i v0 = RgbRow::pixel(p), v1 = RgbRow::pixel(p + 3), v2 = RgbRow::pixel(p + 6), v3 = RgbRow::last_pixel(p + 9);
+    const __m128i near = _mm_sub_epi32(v0, v1), far = _mm_sub_epi32(v2, v3);
+    const __m128i p2 = _mm_sub_epi32(v2, v0), p3 = _mm_add_epi32(_mm_add_epi32(near, near), far), p4 = _mm_sub_epi32(_mm_setzero_si128(), _mm_add_epi32(near, far));
+    return Lanes(v1) + dx * (Lanes(p2) + dx * (Lanes(p3) + dx * Lanes(p4)));
+  };
+  const Lanes v0 = row(corner), v1 = row(corner + pitch), v2 = row(corner + 2 * pitch), v3 = row(corner + 3 * pitch);
+  const Lanes p2 = v2 - v0, p3 = _mm_set1_pd(2) * (v0 - v1) + v2 - v3, p4 = v1 - v0 - v2 + v3;
+  store_rgb(v1 + dy * (p2 + dy * (p3 + dy * p4)), out);
+}
+
 template <typename Kernel, int C>
 void interpolated(const uint8_t* in, const PixelShape& shape, const AffineMatrix& m, const PixelColor& fill, const Target& target) {
   constexpr int N = Kernel::kTaps;
@@ -248,12 +312,17 @@ void interpolated(const uint8_t* in, const PixelShape& shape, const AffineMatrix
     for (int64_t x = core.first; x < core.last; ++x) {
       const double sx = source_x(x) - 0.5, sy = source_y(x) - 0.5;
       const auto left = static_cast<int64_t>(sx), top = static_cast<int64_t>(sy);  // not negative here
+      const double dx = sx - static_cast<double>(left), dy = sy - static_cast<double>(top);
       const uint8_t* const corner = in + (top - kBefore) * pitch + (left - kBefore) * C;
-      Support<N> support;
-      support.dx = sx - static_cast<double>(left);
-      support.dy = sy - static_cast<double>(top);
-      for (int i = 0; i < N; ++i) support.columns[i] = i * C, support.rows[i] = corner + i * pitch;
-      interpolate_pixel<Kernel, C>(support, out + x * C);
+      if constexpr (C == 3) {
+        interpolate_rgb(Kernel(), corner, pitch, _mm_set1_pd(dx), _mm_set1_pd(dy), out + x * C);
+      } else {
+        Support<N> support;
+        support.dx = dx;
+        support.dy = dy;
+        for (int i = 0; i < N; ++i) support.columns[i] = i * C, support.rows[i] = corner + i * pitch;
+        interpolate_pixel<Kernel, C>(support, out + x * C);
+      }
     }
     edges(core.last, valid.last);
   }

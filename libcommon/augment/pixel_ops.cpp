@@ -1,5 +1,7 @@
 #include "augment/pixel_ops.h"
 
+#include <smmintrin.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -7,7 +9,15 @@
 
 #include "base/errors.h"
 
-namespace fettle::pixel_ops {
+namespace fettle {
+
+PixelBox scaled_box(const PixelBox& box, int64_t height, int64_t width, int64_t to_height, int64_t to_width) {
+  const auto scaled = [](int64_t edge, int64_t from, int64_t to) { return (edge * to + from / 2) / from; };
+  const int64_t top = scaled(box.top, height, to_height), left = scaled(box.left, width, to_width);
+  return {top, left, scaled(box.top + box.height, height, to_height) - top, scaled(box.left + box.width, width, to_width) - left};
+}
+
+namespace pixel_ops {
 namespace {
 
 constexpr int64_t kChunk = 1536;  // values worked on at a time: fits the first-level cache, and is whole pixels
@@ -27,6 +37,28 @@ float blend_factor(double factor) {
   return std::clamp(static_cast<float>(factor), -1024.0f, 1024.0f);
 }
 
+// ---- vectors: SSE4.1, which every machine that runs this build has -------------------------------------------------------
+
+__m128i load16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+void store16(uint8_t* p, __m128i value) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), value); }
+
+// Lanes 4 k to 4 k + 3 of sixteen bytes.
+template <int k>
+__m128i four_of(__m128i bytes) {
+  return _mm_cvtepu8_epi32(_mm_srli_si128(bytes, 4 * k));
+}
+
+__m128i blend4(__m128i from, __m128i to, __m128 factor) {
+  return _mm_cvttps_epi32(_mm_add_ps(_mm_cvtepi32_ps(from), _mm_mul_ps(factor, _mm_cvtepi32_ps(_mm_sub_epi32(to, from)))));
+}
+
+// The clipping is the packs' saturation.
+__m128i blend16(__m128i from, __m128i to, __m128 factor) {
+  const __m128i low = _mm_packs_epi32(blend4(four_of<0>(from), four_of<0>(to), factor), blend4(four_of<1>(from), four_of<1>(to), factor));
+  const __m128i high = _mm_packs_epi32(blend4(four_of<2>(from), four_of<2>(to), factor), blend4(four_of<3>(from), four_of<3>(to), factor));
+  return _mm_packus_epi16(low, high);
+}
+
 uint8_t blended(int from, int to, float factor) {
   const int value = static_cast<int>(static_cast<float>(from) + factor * static_cast<float>(to - from));
   return static_cast<uint8_t>(std::clamp(value, 0, 255));
@@ -34,15 +66,61 @@ uint8_t blended(int from, int to, float factor) {
 
 // out[i] = blend(from, to[i], factor)
 void blend_constant(int from, const uint8_t* to, int64_t count, float factor, uint8_t* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = blended(from, to[i], factor);
+  const __m128i all_from = _mm_set1_epi8(static_cast<char>(from));
+  const __m128 factors = _mm_set1_ps(factor);
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) store16(out + i, blend16(all_from, load16(to + i), factors));
+  for (; i < count; ++i) out[i] = blended(from, to[i], factor);
 }
 
 // out[i] = blend(from[i], to[i], factor)
-void blend(const uint8_t* __restrict from, const uint8_t* to, int64_t count, float factor, uint8_t* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = blended(from[i], to[i], factor);
+void blend(const uint8_t* from, const uint8_t* to, int64_t count, float factor, uint8_t* out) {
+  const __m128 factors = _mm_set1_ps(factor);
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) store16(out + i, blend16(load16(from + i), load16(to + i), factors));
+  for (; i < count; ++i) out[i] = blended(from[i], to[i], factor);
 }
 
-uint8_t grey_of(int red, int green, int blue) { return static_cast<uint8_t>((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16); }
+uint8_t grey_of(const uint8_t* rgb) { return static_cast<uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16); }
+
+// The bytes of three vectors that the three controls pick, 0 elsewhere.
+__m128i gather(__m128i a, __m128i b, __m128i c, __m128i from_a, __m128i from_b, __m128i from_c) {
+  return _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(a, from_a), _mm_shuffle_epi8(b, from_b)), _mm_shuffle_epi8(c, from_c));
+}
+
+// L of eight pixels whose channels are 16 bits each. 38470 is no signed 16-bit number: 65536 - 27066.
+__m128i grey8(__m128i red, __m128i green, __m128i blue) {
+  const __m128i red_green = _mm_set1_epi32((-27066 << 16) | 19595), blue_half = _mm_set1_epi32((16384 << 16) | 7471), two = _mm_set1_epi16(2);
+  const auto sum = [&](__m128i rg, __m128i b2) { return _mm_srai_epi32(_mm_add_epi32(_mm_madd_epi16(rg, red_green), _mm_madd_epi16(b2, blue_half)), 16); };
+  const __m128i low = sum(_mm_unpacklo_epi16(red, green), _mm_unpacklo_epi16(blue, two));
+  const __m128i high = sum(_mm_unpackhi_epi16(red, green), _mm_unpackhi_epi16(blue, two));
+  return _mm_add_epi16(_mm_packs_epi32(low, high), green);
+}
+
+// L of sixteen RGB pixels.
+__m128i grey16(const uint8_t* rgb) {
+  const __m128i a = load16(rgb), b = load16(rgb + 16), c = load16(rgb + 32), zero = _mm_setzero_si128();
+  const __m128i red = gather(a, b, c, _mm_setr_epi8(0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+                             _mm_setr_epi8(-1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14, -1, -1, -1, -1, -1),
+                             _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 7, 10, 13));
+  const __m128i green = gather(a, b, c, _mm_setr_epi8(1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+                               _mm_setr_epi8(-1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1),
+                               _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14));
+  const __m128i blue = gather(a, b, c, _mm_setr_epi8(2, 5, 8, 11, 14, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1),
+                              _mm_setr_epi8(-1, -1, -1, -1, -1, 1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1),
+                              _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15));
+  return _mm_packus_epi16(grey8(_mm_unpacklo_epi8(red, zero), _mm_unpacklo_epi8(green, zero), _mm_unpacklo_epi8(blue, zero)),
+                          grey8(_mm_unpackhi_epi8(red, zero), _mm_unpackhi_epi8(green, zero), _mm_unpackhi_epi8(blue, zero)));
+}
+
+// Sixteen pixels of one channel as vector `part` (0, 1, 2) of three that hold each three times.
+__m128i tripled(__m128i grey, int part) {
+  const __m128i controls[3] = {_mm_setr_epi8(0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5), _mm_setr_epi8(5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8, 9, 9, 9, 10, 10),
+                               _mm_setr_epi8(10, 11, 11, 11, 12, 12, 12, 13, 13, 13, 14, 14, 14, 15, 15, 15)};
+  return _mm_shuffle_epi8(grey, controls[part]);
+}
+
+// ---- tables --------------------------------------------------------------------------------------------------------------
 
 using Table = std::array<uint8_t, 256>;
 
@@ -97,18 +175,17 @@ std::array<Histogram, 3> histograms(const uint8_t* in, const PixelShape& shape) 
 
 // Sum of L over the image.
 int64_t sum_of_grey(const uint8_t* in, const PixelShape& shape) {
-  int64_t sum = 0;
   const int64_t count = shape.values();
-  for (int64_t first = 0; first < count; first += kChunk) {
-    const int64_t last = std::min(first + kChunk, count);
-    int32_t part = 0;
-    if (shape.channels == 3) {
-      for (int64_t i = first; i < last; i += 3) part += grey_of(in[i], in[i + 1], in[i + 2]);
-    } else {
-      for (int64_t i = first; i < last; ++i) part += in[i];
-    }
-    sum += part;
+  const __m128i zero = _mm_setzero_si128();
+  __m128i sums = zero;  // two of 64 bits
+  int64_t i = 0;
+  if (shape.channels == 3) {
+    for (; i + 48 <= count; i += 48) sums = _mm_add_epi64(sums, _mm_sad_epu8(grey16(in + i), zero));
+  } else {
+    for (; i + 16 <= count; i += 16) sums = _mm_add_epi64(sums, _mm_sad_epu8(load16(in + i), zero));
   }
+  int64_t sum = _mm_cvtsi128_si64(sums) + _mm_extract_epi64(sums, 1);
+  for (; i < count; i += shape.channels) sum += shape.channels == 3 ? grey_of(in + i) : in[i];
   return sum;
 }
 
@@ -128,14 +205,17 @@ void contrast(const uint8_t* in, const PixelShape& shape, double factor, uint8_t
 void saturation(const uint8_t* in, const PixelShape& shape, double factor, uint8_t* out) {
   check_shape(shape);
   const float f = blend_factor(factor);
+  const __m128 factors = _mm_set1_ps(f);
   const int64_t count = shape.values();
   if (shape.channels == 1) return copy(in, count, out);
-  uint8_t grey[kChunk];
-  for (int64_t first = 0; first < count; first += kChunk) {
-    const int64_t size = std::min(kChunk, count - first);
-    const uint8_t* const x = in + first;
-    for (int64_t i = 0; i < size; i += 3) grey[i] = grey[i + 1] = grey[i + 2] = grey_of(x[i], x[i + 1], x[i + 2]);
-    blend(grey, x, size, f, out + first);
+  int64_t i = 0;
+  for (; i + 48 <= count; i += 48) {
+    const __m128i grey = grey16(in + i);
+    for (int part = 0; part < 3; ++part) store16(out + i + 16 * part, blend16(tripled(grey, part), load16(in + i + 16 * part), factors));
+  }
+  for (; i < count; i += 3) {
+    const int grey = grey_of(in + i);
+    for (int64_t c = 0; c < 3; ++c) out[i + c] = blended(grey, in[i + c], f);
   }
 }
 
@@ -144,12 +224,18 @@ void grayscale(const uint8_t* in, const PixelShape& shape, int64_t out_channels,
   FT_CHECK(out_channels == 1 || out_channels == 3, "{} channels", out_channels);
   const int64_t pixels = shape.height * shape.width;
   if (shape.channels == 1 && out_channels == 1) return copy(in, pixels, out);
-  if (shape.channels == 1) {
-    for (int64_t i = 0; i < pixels; ++i) out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = in[i];
-  } else if (out_channels == 1) {
-    for (int64_t i = 0; i < pixels; ++i) out[i] = grey_of(in[3 * i], in[3 * i + 1], in[3 * i + 2]);
-  } else {
-    for (int64_t i = 0; i < pixels; ++i) out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = grey_of(in[3 * i], in[3 * i + 1], in[3 * i + 2]);
+  int64_t i = 0;
+  for (; i + 16 <= pixels; i += 16) {
+    const __m128i grey = shape.channels == 1 ? load16(in + i) : grey16(in + 3 * i);
+    if (out_channels == 1) {
+      store16(out + i, grey);
+    } else {
+      for (int part = 0; part < 3; ++part) store16(out + 3 * i + 16 * part, tripled(grey, part));
+    }
+  }
+  for (; i < pixels; ++i) {
+    const uint8_t grey = shape.channels == 1 ? in[i] : grey_of(in + 3 * i);
+    for (int64_t c = 0; c < out_channels; ++c) out[i * out_channels + c] = grey;
   }
 }
 
@@ -188,58 +274,53 @@ void hue(const uint8_t* in, const PixelShape& shape, double shift, uint8_t* out)
   if (shape.channels == 1) return copy(in, shape.values(), out);
   // What depends on one of the 8-bit values alone; float and double as Pillow mixes them.
   struct Sector {
-    int index;
     float fraction;
+    uint8_t odd;
+    uint8_t shifts[3];  // of the packed v, p and side (below) that become red, green, blue
   };
+  // Around the circle: v is the largest channel, p the smallest, q falls from v to p in odd sectors, t rises in even ones.
+  constexpr uint8_t kV = 0, kP = 8, kSide = 16;
+  constexpr uint8_t kShifts[6][3] = {{kV, kSide, kP}, {kSide, kV, kP}, {kP, kV, kSide}, {kP, kSide, kV}, {kSide, kP, kV}, {kV, kP, kSide}};
   std::array<Sector, 256> sectors;  // of the hue after the turn
   std::array<float, 256> shares;    // saturation / 255
   const auto turn = static_cast<uint8_t>(static_cast<int>(shift * 255));
   for (size_t i = 0; i < 256; ++i) {
     const auto turned = static_cast<float>(static_cast<uint8_t>(i + turn));
     const int index = static_cast<int>(turned * 6.0 / 255.0);
-    sectors[i] = {index % 6, static_cast<float>(turned * 6.0 / 255.0 - static_cast<float>(index))};
+    const uint8_t* const shifts = kShifts[index % 6];
+    sectors[i] = {static_cast<float>(turned * 6.0 / 255.0 - static_cast<float>(index)), static_cast<uint8_t>(index % 2), {shifts[0], shifts[1], shifts[2]}};
     shares[i] = static_cast<float>(static_cast<float>(i) / 255.0);
   }
   // Half away from zero, exactly; never negative here.
   const auto rounded = [](double value) {
     const int whole = static_cast<int>(value);
-    return static_cast<uint8_t>(whole + (value - whole >= 0.5 ? 1 : 0));
+    return static_cast<uint32_t>(whole) + (value - whole >= 0.5 ? 1u : 0u);
   };
   const int64_t count = shape.values();
   for (int64_t i = 0; i < count; i += 3) {
     const int r = in[i], g = in[i + 1], b = in[i + 2];
     const int largest = std::max(r, std::max(g, b)), smallest = std::min(r, std::min(g, b));
-    const auto v = static_cast<uint8_t>(largest);
     if (smallest == largest) {
-      out[i] = out[i + 1] = out[i + 2] = v;
+      out[i] = out[i + 1] = out[i + 2] = static_cast<uint8_t>(largest);
       continue;
     }
+    // The angle is base + (largest - first) / range - (largest - second) / range sixths. Pillow adds in double where base is not 0;
+    // the difference of two such quotients is exact there, so that it does not matter where it is.
+    const bool red = r == largest, green = !red && g == largest;
+    const int first = red ? b : green ? r : g, second = red ? g : green ? b : r;
+    const double base = red ? 0.0 : green ? 2.0 : 4.0;
     const auto range = static_cast<float>(largest - smallest);
-    const float red = static_cast<float>(largest - r) / range;
-    const float green = static_cast<float>(largest - g) / range;
-    const float blue = static_cast<float>(largest - b) / range;
-    float angle;
-    if (r == largest) {
-      angle = blue - green;
-    } else if (g == largest) {
-      angle = static_cast<float>(2.0 + red - blue);
-    } else {
-      angle = static_cast<float>(4.0 + green - red);
-    }
-    const double turns = angle / 6.0 + 1.0;  // 5/6..11/6, of which the fraction counts
-    angle = static_cast<float>(turns >= 1.0 ? turns - 1.0 : turns);
-    const Sector& sector = sectors[static_cast<size_t>(angle * 255.0)];
-    const float s = shares[static_cast<size_t>(range / static_cast<float>(largest) * 255.0)];
-    if (s == 0) {
-      out[i] = out[i + 1] = out[i + 2] = v;
-      continue;
-    }
+    const float quotient1 = static_cast<float>(largest - first) / range, quotient2 = static_cast<float>(largest - second) / range;
+    const auto sixths = static_cast<float>(base + quotient1 - quotient2);
+    const double turns = sixths / 6.0 + 1.0;  // 5/6..11/6, of which the fraction counts
+    const auto angle = static_cast<float>(turns - (turns >= 1.0 ? 1.0 : 0.0));
+    const Sector& sector = sectors[static_cast<size_t>(static_cast<int>(angle * 255.0))];
+    const float s = shares[static_cast<size_t>(static_cast<int>(range / static_cast<float>(largest) * 255.0))];
     const auto value = static_cast<double>(largest);
-    const uint8_t p = rounded(value * (1.0 - s));
-    const uint8_t q = rounded(value * (1.0 - s * sector.fraction));
-    const uint8_t t = rounded(value * (1.0 - s * (1.0 - sector.fraction)));
-    const uint8_t colors[6][3] = {{v, t, p}, {q, v, p}, {p, v, t}, {p, q, v}, {t, p, v}, {v, p, q}};
-    std::memcpy(out + i, colors[sector.index], 3);
+    const double falling = s * sector.fraction, rising = s * (1.0 - sector.fraction);
+    const uint32_t p = rounded(value * (1.0 - s)), side = rounded(value * (1.0 - (sector.odd != 0 ? falling : rising)));
+    const uint32_t packed = static_cast<uint32_t>(largest) | p << 8 | side << 16;
+    for (int64_t c = 0; c < 3; ++c) out[i + c] = static_cast<uint8_t>(packed >> sector.shifts[c]);
   }
 }
 
@@ -271,16 +352,18 @@ void autocontrast(const uint8_t* in, const PixelShape& shape, uint8_t* out) {
   // 48 values at a time are whole pixels: lane i belongs to channel i mod channels.
   constexpr int64_t kLanes = 48;
   uint8_t low[kLanes], high[kLanes];
-  std::memset(low, 255, sizeof low);
-  std::memset(high, 0, sizeof high);
   const int64_t count = shape.values();
   int64_t i = 0;
+  __m128i lows[3], highs[3];
+  for (int part = 0; part < 3; ++part) lows[part] = _mm_set1_epi8(-1), highs[part] = _mm_setzero_si128();
   for (; i + kLanes <= count; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      low[lane] = std::min(low[lane], in[i + lane]);
-      high[lane] = std::max(high[lane], in[i + lane]);
+    for (int part = 0; part < 3; ++part) {
+      const __m128i values = load16(in + i + 16 * part);
+      lows[part] = _mm_min_epu8(lows[part], values);
+      highs[part] = _mm_max_epu8(highs[part], values);
     }
   }
+  for (int part = 0; part < 3; ++part) store16(low + 16 * part, lows[part]), store16(high + 16 * part, highs[part]);
   for (int64_t lane = 0; i < count; ++i, ++lane) low[lane] = std::min(low[lane], in[i]), high[lane] = std::max(high[lane], in[i]);
   std::array<Table, 3> tables;
   for (int64_t c = 0; c < shape.channels; ++c) {
@@ -362,7 +445,7 @@ void gaussian_blur(const uint8_t* in, const PixelShape& shape, int64_t size, dou
   }
 }
 
-void erase(uint8_t* image, const PixelShape& shape, const EraseBox& box, const PixelColor& color) {
+void erase(uint8_t* image, const PixelShape& shape, const PixelBox& box, const PixelColor& color) {
   check_shape(shape);
   FT_CHECK(box.top >= 0 && box.left >= 0 && box.height >= 0 && box.width >= 0 && box.top + box.height <= shape.height && box.left + box.width <= shape.width,
            "box {} {} {} {} in {} x {}", box.top, box.left, box.height, box.width, shape.height, shape.width);
@@ -374,4 +457,5 @@ void erase(uint8_t* image, const PixelShape& shape, const EraseBox& box, const P
   }
 }
 
-}  // namespace fettle::pixel_ops
+}  // namespace pixel_ops
+}  // namespace fettle

@@ -25,10 +25,16 @@ struct PixelShape {
 
 using PixelColor = std::array<uint8_t, 3>;  // of an image with one channel, the first counts
 
-struct EraseBox {
+struct PixelBox {
   int64_t top = 0, left = 0, height = 0, width = 0;  // pixels
-  bool operator==(const EraseBox&) const = default;
+  bool operator==(const PixelBox&) const = default;
 };
+
+inline constexpr int64_t kMaxImageSide = int64_t{1} << 24;  // of images that records speak of
+
+// The box of an image [height, width] in the same image at another size: edges in proportion, rounded half up. At the same size it
+// is the box itself.
+PixelBox scaled_box(const PixelBox& box, int64_t height, int64_t width, int64_t to_height, int64_t to_width);
 
 namespace pixel_ops {
 
@@ -67,7 +73,7 @@ void equalize(const uint8_t* in, const PixelShape& shape, uint8_t* out);
 void gaussian_blur(const uint8_t* in, const PixelShape& shape, int64_t size, double sigma, uint8_t* out);
 
 // Fills the box, which lies within the image.
-void erase(uint8_t* image, const PixelShape& shape, const EraseBox& box, const PixelColor& color);
+void erase(uint8_t* image, const PixelShape& shape, const PixelBox& box, const PixelColor& color);
 
 }  // namespace pixel_ops
 }  // namespace fettle

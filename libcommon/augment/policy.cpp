@@ -120,8 +120,6 @@ double linspace(double start, double end, int64_t count, int64_t index) {
 
 bool has_bins(PixelOpKind kind) { return kind != kIdentity && kind < kAutoContrast; }
 
-// The sides of an image that is described or recorded.
-constexpr int64_t kMaxSide = int64_t{1} << 24;
 constexpr size_t kMaxOps = 64;
 
 // What magnitudes may be.
@@ -136,7 +134,7 @@ Bounds magnitude_bounds(PixelOpKind kind) {
     case kShearX:
     case kShearY: return {-1e3, 1e3};
     case kTranslateX:
-    case kTranslateY: return {-static_cast<double>(kMaxSide), static_cast<double>(kMaxSide)};
+    case kTranslateY: return {-static_cast<double>(kMaxImageSide), static_cast<double>(kMaxImageSide)};
     default: return {-1e6, 1e6};
   }
 }
@@ -187,7 +185,7 @@ void draw_jitter(RandomStream& stream, const ColorJitter& jitter, Photometric& d
   }
 }
 
-std::optional<EraseBox> draw_erase(RandomStream& stream, const RandomErase& options, int64_t height, int64_t width) {
+std::optional<PixelBox> draw_erase(RandomStream& stream, const RandomErase& options, int64_t height, int64_t width) {
   if (options.probability <= 0 || !stream.bernoulli(options.probability)) return std::nullopt;
   const auto area = static_cast<double>(height) * static_cast<double>(width);
   const double log_min = std::log(options.ratio_min), log_max = std::log(options.ratio_max);
@@ -198,7 +196,7 @@ std::optional<EraseBox> draw_erase(RandomStream& stream, const RandomErase& opti
     if (h >= height || w >= width) continue;
     const int64_t top = stream.below(height - h + 1), left = stream.below(width - w + 1);
     if (h == 0 || w == 0) return std::nullopt;
-    return EraseBox{top, left, h, w};
+    return PixelBox{top, left, h, w};
   }
   return std::nullopt;
 }
@@ -259,7 +257,7 @@ void validate(const PhotometricOptions& o) {
 }
 
 Photometric draw_photometric(RandomStream& stream, const PhotometricOptions& options, int64_t height, int64_t width) {
-  FT_CHECK(height >= 1 && width >= 1 && height <= kMaxSide && width <= kMaxSide, "image of {} x {}", height, width);
+  FT_CHECK(height >= 1 && width >= 1 && height <= kMaxImageSide && width <= kMaxImageSide, "image of {} x {}", height, width);
   Photometric drawn{height, width, {}, std::nullopt};
   switch (options.policy) {
     case AutoAugment::kNone: break;
@@ -311,8 +309,8 @@ const Pairs& auto_augment_pairs(AutoAugment policy) {
 }
 
 void validate(const Photometric& p, std::string_view name) {
-  FT_REQUIRE(p.height >= 1 && p.width >= 1 && p.height <= kMaxSide && p.width <= kMaxSide, "{} is of an image of {} x {}, expected sides from 1 to {}", name,
-             p.height, p.width, kMaxSide);
+  FT_REQUIRE(p.height >= 1 && p.width >= 1 && p.height <= kMaxImageSide && p.width <= kMaxImageSide, "{} is of an image of {} x {}, expected sides from 1 to {}", name,
+             p.height, p.width, kMaxImageSide);
   FT_REQUIRE(p.ops.size() <= kMaxOps, "{} has {} operations, expected at most {}", name, p.ops.size(), kMaxOps);
   for (const PixelOp& op : p.ops) {
     const int id = static_cast<int>(op.kind);
@@ -322,7 +320,7 @@ void validate(const Photometric& p, std::string_view name) {
                op.magnitude, bounds.low, bounds.high);
   }
   if (!p.erase) return;
-  const EraseBox& e = *p.erase;
+  const PixelBox& e = *p.erase;
   FT_REQUIRE(e.top >= 0 && e.left >= 0 && e.height >= 1 && e.width >= 1 && e.height <= p.height && e.width <= p.width && e.top <= p.height - e.height &&
                  e.left <= p.width - e.width,
              "{} erases {} x {} at row {}, column {} of an image of {} x {}", name, e.height, e.width, e.top, e.left, p.height, p.width);
@@ -349,14 +347,12 @@ void apply_ops(const Photometric& photometric, const PixelOpSettings& settings, 
   if (current != image) std::memcpy(image, current, bytes);
 }
 
-std::optional<EraseBox> erase_box(const Photometric& p, int64_t height, int64_t width) {
-  if (!p.erase || (height == p.height && width == p.width)) return p.erase;
-  const auto scaled = [](int64_t edge, int64_t to, int64_t from) { return (edge * to + from / 2) / from; };
-  const int64_t top = scaled(p.erase->top, height, p.height), left = scaled(p.erase->left, width, p.width);
-  return EraseBox{top, left, scaled(p.erase->top + p.erase->height, height, p.height) - top, scaled(p.erase->left + p.erase->width, width, p.width) - left};
+std::optional<PixelBox> erase_box(const Photometric& p, int64_t height, int64_t width) {
+  if (!p.erase) return std::nullopt;
+  return scaled_box(*p.erase, p.height, p.width, height, width);
 }
 
-void zero_box(void* image, const PixelShape& shape, int64_t element_bytes, bool channels_last, const EraseBox& box) {
+void zero_box(void* image, const PixelShape& shape, int64_t element_bytes, bool channels_last, const PixelBox& box) {
   FT_CHECK(element_bytes == 4 || element_bytes == 2, "elements of {} bytes", element_bytes);
   FT_CHECK(box.top >= 0 && box.left >= 0 && box.height >= 0 && box.width >= 0 && box.top + box.height <= shape.height && box.left + box.width <= shape.width,
            "box {} {} {} {} in {} x {}", box.top, box.left, box.height, box.width, shape.height, shape.width);

@@ -61,7 +61,7 @@ struct PixelOp {
 struct Photometric {
   int64_t height = 0, width = 0;  // of the image it was drawn for
   std::vector<PixelOp> ops;       // in order
-  std::optional<EraseBox> erase;  // in pixels of that image
+  std::optional<PixelBox> erase;  // in pixels of that image
   bool operator==(const Photometric&) const = default;
 };
 
@@ -139,15 +139,15 @@ void validate(const Photometric& photometric, std::string_view name);
 // image's size where an operation needs it, and kept by the caller between images.
 void apply_ops(const Photometric& photometric, const PixelOpSettings& settings, const PixelShape& shape, uint8_t* image, std::vector<uint8_t>& scratch);
 
-// The box to erase in an image of this size: edges in proportion, rounded; exactly the recorded one at the recorded size. Erase
+// The box to erase in an image of this size, by scaled_box(). Erase
 //   before normalisation with black (dataset reinforcement)    pixel_ops::erase() on the u8 image with {0, 0, 0}
 //   after normalisation with 0 (torchvision, timm)             zero_box() on the finished floats
 // The second is the channel's mean, which as a rule is no whole number of 255ths: filling u8 pixels with the rounded mean is not
 // the same, so the box is kept until the floats are there.
-std::optional<EraseBox> erase_box(const Photometric& photometric, int64_t height, int64_t width);
+std::optional<PixelBox> erase_box(const Photometric& photometric, int64_t height, int64_t width);
 
 // Sets the box to zero in one finished image of f32 (element_bytes 4), bf16 or f16 (2), [C, H, W] or channels-last [H, W, C].
-void zero_box(void* image, const PixelShape& shape, int64_t element_bytes, bool channels_last, const EraseBox& box);
+void zero_box(void* image, const PixelShape& shape, int64_t element_bytes, bool channels_last, const PixelBox& box);
 
 // ---- flags -------------------------------------------------------------------------------------------------------------
 

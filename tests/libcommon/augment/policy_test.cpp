@@ -205,7 +205,7 @@ TEST_CASE("policy: random erasing draws boxes of the share and the ratio asked f
   for (int64_t i = 0; i < kDraws; ++i) {
     const Photometric drawn = draw(options, i, 200, 200);
     if (!drawn.erase) continue;
-    const EraseBox& box = *drawn.erase;
+    const PixelBox& box = *drawn.erase;
     ++erased;
     const double share = static_cast<double>(box.height * box.width) / 40000, ratio = static_cast<double>(box.height) / static_cast<double>(box.width);
     allowed = allowed && box.top >= 0 && box.left >= 0 && box.top + box.height <= 200 && box.left + box.width <= 200 && box.height < 200 && box.width < 200 &&
@@ -288,25 +288,25 @@ TEST_CASE("policy: each kind does what its magnitude says") {
 }
 
 TEST_CASE("policy: recorded translations and boxes scale with the image") {
-  const Photometric record{40, 60, {{kTranslateX, 10.5}, {kTranslateY, -7.2}}, EraseBox{10, 15, 20, 31}};
+  const Photometric record{40, 60, {{kTranslateX, 10.5}, {kTranslateY, -7.2}}, PixelBox{10, 15, 20, 31}};
   const auto shifted = [](const PixelShape& shape, double dx, double dy) { return applied(of(shape, {{kTranslateX, dx}, {kTranslateY, dy}}), shape); };
   CHECK(applied(record, {40, 60, 3}) == shifted({40, 60, 3}, 10, -7));
   CHECK(applied(record, {80, 120, 3}) == shifted({80, 120, 3}, 21, -14));  // 21.0, 14.4
   CHECK(applied(record, {20, 60, 1}) == shifted({20, 60, 1}, 10, -3));     // the width as recorded, half of the height
-  CHECK(erase_box(record, 40, 60) == EraseBox{10, 15, 20, 31});
-  CHECK(erase_box(record, 80, 120) == EraseBox{20, 30, 40, 62});
-  CHECK(erase_box(record, 20, 30) == EraseBox{5, 8, 10, 15});  // columns 7.5..23
+  CHECK(erase_box(record, 40, 60) == PixelBox{10, 15, 20, 31});
+  CHECK(erase_box(record, 80, 120) == PixelBox{20, 30, 40, 62});
+  CHECK(erase_box(record, 20, 30) == PixelBox{5, 8, 10, 15});  // columns 7.5..23
   CHECK(!erase_box({40, 60, {}, std::nullopt}, 20, 30));
   // The box stays inside at any size.
   for (int64_t height = 1; height < 90; ++height) {
-    const EraseBox box = *erase_box({40, 60, {}, EraseBox{17, 1, 23, 59}}, height, 2 * height);
+    const PixelBox box = *erase_box({40, 60, {}, PixelBox{17, 1, 23, 59}}, height, 2 * height);
     CHECK((box.top >= 0 && box.left >= 0 && box.height >= 0 && box.width >= 0 && box.top + box.height == height && box.left + box.width == 2 * height));
   }
 }
 
 TEST_CASE("policy: zero_box clears its box in planes and in pixels, of 4 and of 2 bytes") {
   const PixelShape shape{4, 6, 3};
-  const EraseBox box{1, 2, 2, 3};
+  const PixelBox box{1, 2, 2, 3};
   for (const int64_t element : {4, 2}) {
     for (const bool channels_last : {false, true}) {
       std::vector<uint8_t> image(static_cast<size_t>(shape.values() * element), 0x55);
@@ -352,7 +352,7 @@ TEST_CASE("policy: options out of range are refused by name") {
 
 TEST_CASE("policy: records that cannot be applied are refused by name") {
   const auto refused = [](const std::string& part, auto change) {
-    Photometric record{40, 60, {{kRotate, 30}, {kPosterize, 4}}, EraseBox{1, 2, 3, 4}};
+    Photometric record{40, 60, {{kRotate, 30}, {kPosterize, 4}}, PixelBox{1, 2, 3, 4}};
     validate(record, "sample 7");
     change(record);
     expect_error(ExitCode::kInput, part, [&] { validate(record, "sample 7"); });
