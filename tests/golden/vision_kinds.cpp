@@ -1,4 +1,4 @@
-// Golden kinds of the vision section: architectures, accuracy and calibration, cross-entropy, multiply-adds.
+// Golden kinds of the vision section: architectures, accuracy and calibration, cross-entropy, multiply-adds, mixing.
 #include <ATen/ATen.h>
 
 #include <catch2/catch.hpp>
@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "checkpoint/tensors.h"
+#include "data/mixing.h"
 #include "metrics/classification.h"
 #include "metrics/multiply_adds.h"
 #include "models/factory.h"
@@ -267,11 +268,44 @@ void run_flops(const Case& test) {
 
 void run_cifar10_resnet(const Case&) { throw Skip{"reading .th weights and JPEG files is not implemented"}; }
 
+// ---- mixing ----------------------------------------------------------------------------------------------------------
+
+void run_mixup_cutmix(const Case& test) {
+  require_known(test.json.at("arguments"), "arguments.", {"num_classes", "mixup", "cutmix"});
+  const at::Tensor images = to_tensor(test.tensors, "x");
+  const at::Tensor targets = at::one_hot(to_tensor(test.tensors, "labels"), test.json.at("arguments").at("num_classes").get<int64_t>()).to(at::kFloat);
+  const int64_t height = images.size(2), width = images.size(3);
+  const json& tolerances = test.json.at("tolerance");
+  for (const json& entry : test.json.at("cases")) {
+    const std::string name = entry.at("name");
+    INFO(entry.dump());
+    MixDraw draw{.kind = MixKind::kMixUp, .lambda = entry.at("lam"), .height = height, .width = width};
+    const bool cutmix = entry.contains("center_xy");
+    if (cutmix) {
+      draw = cutmix_around(entry.at("lam"), entry["center_xy"].at(1), entry["center_xy"].at(0), height, width);
+      const std::vector<int64_t> box = {draw.box.left, draw.box.top, draw.box.left + draw.box.width, draw.box.top + draw.box.height};
+      CHECK(box == entry.at("box_x1y1x2y2").get<std::vector<int64_t>>());
+      CHECK(std::abs(draw.lambda - entry.at("lam_adjusted").get<double>()) <= 1e-15);  // one quotient and one difference
+    } else if (!name.starts_with("mixup")) {
+      throw Skip{fmt::format("{} is neither MixUp nor CutMix", name)};
+    }
+    validate(draw, name);
+    const json& tolerance = tolerances.at(cutmix ? "cutmix" : "mixup");
+    const double atol = tolerance.at("atol");
+    for (const at::MemoryFormat format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      const MixedBatch mixed = mix(draw, images.contiguous(format), targets);
+      check_tensors(name, mixed.images, to_tensor(test.tensors, name), {.atol = atol});
+      check_tensors(name + " target", mixed.targets, to_tensor(test.tensors, name + ".target"), {.atol = tolerance.value("targets_atol", atol)});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Kind> vision_kinds() {
   return {{"vision/architecture", run_architecture}, {"vision/metric_calibration", run_calibration}, {"vision/metric_topk", run_topk},
-          {"vision/loss_cross_entropy", run_cross_entropy}, {"vision/flops", run_flops}, {"vision/cifar10_resnet", run_cifar10_resnet}};
+          {"vision/loss_cross_entropy", run_cross_entropy}, {"vision/flops", run_flops}, {"vision/cifar10_resnet", run_cifar10_resnet},
+          {"vision/mixup_cutmix", run_mixup_cutmix}};
 }
 
 }  // namespace fettle::golden
