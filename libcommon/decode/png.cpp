@@ -14,8 +14,6 @@
 namespace fettle {
 namespace {
 
-constexpr png_uint_32 kMaxTextBytes = 1 << 16;  // a chunk that libpng keeps in memory; all but EXIF are skipped
-
 struct Png {
   png_structp reader = nullptr;
   png_infop info = nullptr;
@@ -50,6 +48,17 @@ bool attempt(Png& png, Step step) {
 
 void require(bool done, const Png& png, const ImageFile& file) { FT_REQUIRE(done, "{} is damaged or no valid PNG: {}", file.name, png.message); }
 
+// The orientation in an eXIf chunk before the pixels. libpng would allocate as many bytes as the chunk claims.
+int find_orientation(std::span<const uint8_t> bytes) {
+  const auto length = [&](size_t at) { return size_t{bytes[at]} << 24 | size_t{bytes[at + 1]} << 16 | size_t{bytes[at + 2]} << 8 | bytes[at + 3]; };
+  for (size_t at = 8; at + 12 <= bytes.size() && length(at) <= bytes.size() - at - 12; at += length(at) + 12) {
+    const std::string_view type(reinterpret_cast<const char*>(bytes.data() + at + 4), 4);
+    if (type == "eXIf") return exif_orientation(bytes.subspan(at + 8, length(at)));
+    if (type == "IDAT") break;
+  }
+  return 1;
+}
+
 // Reads up to the first pixels.
 ImageInfo begin(Png& png, const ImageFile& file) {
   png.reader = png_create_read_struct(PNG_LIBPNG_VER_STRING, &png, on_error, on_warning);
@@ -61,10 +70,8 @@ ImageInfo begin(Png& png, const ImageFile& file) {
     png_set_read_fn(png.reader, &png, on_read);
     png_set_crc_action(png.reader, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(png.reader, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // ours are below
-    png_set_chunk_malloc_max(png.reader, kMaxTextBytes);
     // Text, profiles, times and the like: their checksums are looked at and nothing else.
     png_set_keep_unknown_chunks(png.reader, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
-    png_set_keep_unknown_chunks(png.reader, PNG_HANDLE_CHUNK_AS_DEFAULT, reinterpret_cast<png_const_bytep>("eXIf"), 1);
     png_read_info(png.reader, png.info);
   }), png, file);
 
@@ -74,11 +81,7 @@ ImageInfo begin(Png& png, const ImageFile& file) {
   const double bits = static_cast<double>(width) * png_get_channels(png.reader, png.info) * png_get_bit_depth(png.reader, png.info);
   require_bytes(file, "PNG", static_cast<double>(height) * std::floor(bits / 8), 1032);
 
-  int orientation = 1;
-  png_uint_32 exif_bytes = 0;
-  png_bytep exif = nullptr;
-  if (png_get_eXIf_1(png.reader, png.info, &exif_bytes, &exif) != 0) orientation = exif_orientation({exif, exif_bytes});
-  return {ImageFormat::kPng, height, width, orientation};
+  return {ImageFormat::kPng, height, width, find_orientation(file.bytes)};
 }
 
 }  // namespace

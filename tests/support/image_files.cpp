@@ -85,6 +85,9 @@ std::string encode_jpeg(const Image& image, const JpegOptions& options) {
   std::vector<jpeg_scan_info> scans;
   if (options.one_scan_each) {
     for (int c = 0; c < jpeg.num_components; ++c) scans.push_back({1, {c, 0, 0, 0}, 0, 63, 0, 0});
+  }
+  if (options.coarse) scans.push_back({jpeg.num_components, {0, 1, 2, 3}, 0, 0, 0, 0});
+  if (!scans.empty()) {
     jpeg.scan_info = scans.data();
     jpeg.num_scans = static_cast<int>(scans.size());
   }

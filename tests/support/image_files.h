@@ -30,6 +30,7 @@ struct JpegOptions {
   bool ycck = false;                 // with `inks`
   bool progressive = false, arithmetic = false;
   bool one_scan_each = false;        // a sequential scan a component
+  bool coarse = false;               // progressive, means of blocks only: decoders smooth between blocks
   unsigned restart_interval = 0;     // MCUs
   int orientation = 0;               // EXIF, where it is not 0
 };
