@@ -19,7 +19,7 @@ struct ImageLoader::Slot {
   const BatchPlan* plan = nullptr;
   std::vector<int64_t> labels;  // [B]
   std::vector<uint8_t> flip;    // [B]
-  std::vector<std::optional<EraseBox>> erase;  // [B]
+  std::vector<std::optional<PixelBox>> erase;  // [B]
   std::vector<BadImage> bad;
   AlignedBuffer pixels;         // [B, H, W, C] u8
   AlignedBuffer finished;       // on the CPU: [B, C, H, W] f32 or bf16
@@ -185,7 +185,7 @@ void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) c
   const auto position = static_cast<int64_t>(slot.labels.size());
   uint8_t* const target = static_cast<uint8_t*>(slot.pixels.data()) + position * plan.height * plan.width * channels_;
   resize_view(source, static_cast<int>(channels_), view, options_.filter, plan.height, plan.width, target, slot.workspace);
-  std::optional<EraseBox> erase;
+  std::optional<PixelBox> erase;
   if (options_.augment) {
     RandomStream stream(options_.seed, "photometric", epoch_, index);
     const Photometric drawn = draw_photometric(stream, options_.photometric, plan.height, plan.width);
@@ -249,7 +249,7 @@ bool ImageLoader::next(Batch& batch) {
   const auto format = options_.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   batch.images = ops::batch_finish({normalization_.mean, normalization_.std, options_.dtype, format}, pixels, flip);
   for (int64_t i = 0; i < size; ++i) {
-    const std::optional<EraseBox>& box = slot->erase[static_cast<size_t>(i)];
+    const std::optional<PixelBox>& box = slot->erase[static_cast<size_t>(i)];
     if (box) batch.images[i].narrow(1, box->top, box->height).narrow(2, box->left, box->width).zero_();
   }
   batch.labels = labels.to(options_.device);

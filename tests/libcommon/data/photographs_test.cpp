@@ -175,7 +175,7 @@ TEST_CASE("photographs: policies and erasing come after the flip") {
     apply_ops(photometric, loader.pixel_ops, {24, 24, 3}, pixels.data(), scratch);
     at::Tensor expected = finished(data, pixels, 24, 24);
     REQUIRE(photometric.erase);
-    const EraseBox& box = *photometric.erase;
+    const PixelBox& box = *photometric.erase;
     expected.narrow(2, box.top, box.height).narrow(3, box.left, box.width).zero_();
     for (const bool channels_last : {true, false}) {
       LoaderOptions own = loader;
