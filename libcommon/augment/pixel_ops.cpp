@@ -153,22 +153,25 @@ Table identity_table() {
 using Histogram = std::array<uint32_t, 256>;
 
 std::array<Histogram, 3> histograms(const uint8_t* in, const PixelShape& shape) {
-  // Two sets in turn, so that equal neighbours do not wait for each other's store.
-  std::array<std::array<Histogram, 3>, 2> sets{};
-  const int64_t count = shape.values();
-  if (shape.channels == 3) {
-    int64_t i = 0;
-    for (; i + 6 <= count; i += 6) {
-      for (size_t set = 0; set < 2; ++set) {
-        for (size_t c = 0; c < 3; ++c) ++sets[set][c][in[static_cast<size_t>(i) + 3 * set + c]];
+  // Four sets in turn, so that equal neighbours do not wait for each other's store.
+  constexpr size_t kSets = 4;
+  std::array<std::array<Histogram, 3>, kSets> sets{};
+  const size_t channels = static_cast<size_t>(shape.channels), count = static_cast<size_t>(shape.values());
+  size_t i = 0;
+  if (channels == 3) {
+    for (; i + 3 * kSets <= count; i += 3 * kSets) {
+      for (size_t set = 0; set < kSets; ++set) {
+        for (size_t c = 0; c < 3; ++c) ++sets[set][c][in[i + 3 * set + c]];
       }
     }
-    for (size_t c = 0; c < 3 && i < count; ++c, ++i) ++sets[0][c][in[i]];
   } else {
-    for (int64_t i = 0; i < count; ++i) ++sets[static_cast<size_t>(i % 2)][0][in[i]];
+    for (; i + kSets <= count; i += kSets) {
+      for (size_t set = 0; set < kSets; ++set) ++sets[set][0][in[i + set]];
+    }
   }
-  for (size_t c = 0; c < 3; ++c) {
-    for (size_t value = 0; value < 256; ++value) sets[0][c][value] += sets[1][c][value];
+  for (; i < count; ++i) ++sets[0][i % channels][in[i]];
+  for (size_t c = 0; c < channels; ++c) {
+    for (size_t value = 0; value < 256; ++value) sets[0][c][value] += sets[1][c][value] + sets[2][c][value] + sets[3][c][value];
   }
   return sets[0];
 }
