@@ -128,6 +128,24 @@ TEST_CASE("pixel ops: tables over all values") {
   }
 }
 
+TEST_CASE("pixel ops: grey is the rounded sum of integer weights for every colour") {
+  Pixels colors, expected;
+  for (int r = 0; r < 256; r += 5) {
+    for (int g = 0; g < 256; g += 3) {
+      for (int b = 0; b < 256; b += 5) {
+        colors.insert(colors.end(), {static_cast<uint8_t>(r), static_cast<uint8_t>(g), static_cast<uint8_t>(b)});
+        expected.push_back(static_cast<uint8_t>((19595 * r + 38470 * g + 7471 * b + 32768) / 65536));
+      }
+    }
+  }
+  const auto count = static_cast<int64_t>(expected.size());
+  Pixels grey(expected.size()), one_by_one(expected.size());
+  pixel_ops::grayscale(colors.data(), {1, count, 3}, 1, grey.data());
+  CHECK(grey == expected);
+  for (size_t i = 0; i < expected.size(); ++i) pixel_ops::grayscale(colors.data() + 3 * i, {1, 1, 3}, 1, one_by_one.data() + i);
+  CHECK(one_by_one == expected);
+}
+
 TEST_CASE("pixel ops: what changes nothing") {
   using namespace pixel_ops;
   for (const PixelShape& shape : kAwkwardShapes) {
