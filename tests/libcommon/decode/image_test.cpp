@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
+#include <thread>
+
 #include "tests/support/expect_error.h"
 #include "tests/support/image_files.h"
 
@@ -76,6 +79,38 @@ TEST_CASE("image: one decoder reads file after file into one image, also after e
   moved.open(as_bytes(jpeg), "'f'");
   moved.decode(image);
   CHECK(image.pixels == want_jpeg.pixels);
+}
+
+TEST_CASE("image: threads with a decoder each do not meet") {
+  const Image picture = test_picture(37, 50);
+  const std::vector<std::string> files{encode_jpeg(picture), encode_jpeg(picture, {.progressive = true}), encode_png(37, 50, samples_of(picture), {}), encode_webp(picture),
+                                       encode_tiff(37, 50, samples_of(picture), {.compression = 5}), encode_jpeg(picture).substr(0, 900), "no image"};
+  const auto read_all = [&] {
+    ImageDecoder decoder;
+    Image image;
+    std::string seen;
+    for (const std::string& file : files) {
+      try {
+        decoder.open(as_bytes(file), "'f'");
+        decoder.decode(image);
+        seen.append(image.pixels.begin(), image.pixels.end());
+      } catch (const Error& error) {
+        seen += error.what();
+      }
+    }
+    return seen;
+  };
+  const std::string want = read_all();
+  std::array<bool, 4> same{};
+  std::vector<std::thread> threads;
+  for (bool& ok : same) {
+    threads.emplace_back([&] {
+      ok = true;
+      for (int round = 0; round < 20; ++round) ok = read_all() == want && ok;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const bool ok : same) CHECK(ok);
 }
 
 TEST_CASE("image: max_pixels holds for every format, to the pixel") {
