@@ -402,19 +402,19 @@ std::span<const uint8_t> ImageFiles::read(int64_t index, std::vector<uint8_t>& b
   struct stat info {};
   if (fstat(descriptor, &info) != 0) throw_errno(errno, fmt::format("read {}", name(index)));
   FT_REQUIRE(S_ISREG(info.st_mode), "{} is not a regular file any more", name(index));
+  const auto require_size = [&](uint64_t found) {
+    FT_REQUIRE(found == file.size, "{} has {} bytes, but had {} when the data were opened: they must not change meanwhile", name(index), found, file.size);
+  };
+  require_size(static_cast<uint64_t>(info.st_size));
+  if (buffer.size() < size) buffer.resize(size);
   size_t used = 0;
-  if (static_cast<uint64_t>(info.st_size) == file.size) {
-    if (buffer.size() < size) buffer.resize(size);
-    while (used < size) {
-      const ssize_t count = ::read(descriptor, buffer.data() + used, size - used);
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw_errno(errno, fmt::format("read {}", name(index)));
-      if (count == 0) break;
-      used += static_cast<size_t>(count);
-    }
+  while (used < size) {
+    const ssize_t count = ::read(descriptor, buffer.data() + used, size - used);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno(errno, fmt::format("read {}", name(index)));
+    if (count == 0) require_size(used);  // it was cut just now
+    used += static_cast<size_t>(count);
   }
-  const auto found = static_cast<uint64_t>(info.st_size) == file.size ? used : static_cast<uint64_t>(info.st_size);
-  FT_REQUIRE(found == file.size, "{} has {} bytes, but had {} when the data were opened: they must not change meanwhile", name(index), found, file.size);
   return {buffer.data(), size};
 }
 

@@ -62,6 +62,7 @@ TEST_CASE("class tree: classes and images are in the order of ImageFolder") {
 
 TEST_CASE("class tree: other files and hidden ones are left out") {
   CHECK(label({"LICENSE", "logo.png", ".git/x.jpg", "a/.x.jpg", "a/.thumbs/x.jpg", "a/notes.txt", "a/x.jpg", "a/line\nend.jpg"}).images == Names{"0 a/line\nend.jpg", "0 a/x.jpg"});
+  CHECK(label({"a/+.jpg", "a/.x.jpg", "a/b/.y/1.jpg", "a/b/z.jpg"}).images == Names{"0 a/+.jpg", "0 a/b/z.jpg"});
   CHECK(label({"train/a/1.jpg", "train/b/1.jpg", "val/b/2.jpg"}, "val/").images == Names{"0 val/b/2.jpg"});
 }
 

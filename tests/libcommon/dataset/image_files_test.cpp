@@ -152,6 +152,8 @@ TEST_CASE("image files: a file that vanishes or changes after indexing is named"
   REQUIRE(mkfifo((dir / "a/5.jpg").c_str(), 0600) == 0);
   fails(4, "5.jpg' is not a regular file any more");
   CHECK(text_of(data.train.read(3, buffer)) == "four");
+  write_text(dir / "a/4.jpg", "4");
+  fails(3, "4.jpg' has 1 bytes, but had 4");
 }
 
 TEST_CASE("image files: a relative path stays what it was when the process goes elsewhere") {

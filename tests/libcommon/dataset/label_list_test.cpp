@@ -101,6 +101,7 @@ TEST_CASE("label list: labels that are none") {
 TEST_CASE("label list: NUL bytes and overlong rows are refused where they are") {
   refused("line 2 of 'l' holds a NUL byte", std::string_view("a,1\nb\0,1\n", 9));
   refused("line 1 of 'l' holds a NUL byte", std::string_view("{\"path\"\0", 8));
+  refused("line 2 of 'l' holds a NUL byte", std::string_view("path,label,x\na,1,\0", 18));
   refused("line 1 of 'l' has a path of 4096 bytes, more than the 4095 allowed", std::string(4096, 'p') + ",1");
   CHECK(read(std::string(4095, 'p') + ",1").size() == 1);
   refused("line 2 of 'l' is longer than 65536 bytes", "a,1\n" + std::string(65'537, 'p') + ",1");
