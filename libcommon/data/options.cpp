@@ -145,6 +145,9 @@ void bind(FlagTable& table, DataOptions& options) {
   table.flag("ra-magnitude", options.ra_magnitude, "of RandAugment's two operations, a bin of 31").range(0, 30);
   table.flag("color-jitter", options.color_jitter, "random brightness, contrast, saturation and hue").metavar("B,C,S,H").default_text("none");
   table.flag("random-erase", options.random_erase, "probability of erasing a random box").range(0, 1);
+  table.flag("mixup-alpha", options.mixup_alpha, "MixUp: weights from Beta(alpha, alpha); 0 for none").range(0, 1e3);
+  table.flag("cutmix-alpha", options.cutmix_alpha, "CutMix: areas from Beta(alpha, alpha); with MixUp, one of the two a batch").range(0, 1e3);
+  table.flag("ra-reps", options.ra_reps, "repeated augmentation: each image so many times in a row, in an epoch of the same length").range(1, 100);
 }
 
 void validate(const DataOptions& options) {
@@ -155,7 +158,10 @@ void validate(const DataOptions& options) {
   CropOptions crop;
   if (!options.crop_scale.empty()) parse_crop_scale(options.crop_scale, crop);
   photometric_options(options);
+  validate(mix_options(options));
 }
+
+MixOptions mix_options(const DataOptions& options) { return {.mixup_alpha = options.mixup_alpha, .cutmix_alpha = options.cutmix_alpha}; }
 
 ImageData open_image_data(const DataOptions& options) {
   std::optional<DataFormat> format = format_of(options.data_format);

@@ -10,6 +10,7 @@
 #include "cli/flags.h"
 #include "data/labelled_images.h"
 #include "data/loader.h"
+#include "data/mixing.h"
 
 namespace fettle {
 
@@ -30,6 +31,9 @@ struct DataOptions {
   int64_t ra_magnitude = 9;
   std::string color_jitter;
   double random_erase = 0;
+  double mixup_alpha = 0;
+  double cutmix_alpha = 0;
+  int64_t ra_reps = 1;
 
   bool exact_decode = false;
   bool exif_orientation = false;
@@ -65,6 +69,9 @@ struct ImageData {
 // Finds out what lies there, or takes --data-format's word. Errors: load_image_dataset(), open_image_files(), and (kInput) IDX files
 // with --val-data or --val-fraction, which bring their own test part.
 ImageData open_image_data(const DataOptions& options);
+
+// --mixup-alpha and --cutmix-alpha, for the step function: batches are mixed where they are used.
+MixOptions mix_options(const DataOptions& options);
 
 // Ids that were left out at the start are computed: reading an archive takes its time.
 void complete_ids(std::vector<DataInputId>& inputs, bool hash_contents);

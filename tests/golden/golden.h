@@ -37,7 +37,8 @@ struct Kind {
 std::vector<Kind> sampling_kinds();
 std::vector<Kind> image_file_kinds();
 std::vector<Kind> image_op_kinds();
-std::vector<Kind> vision_kinds();  // with LibTorch only
+std::vector<Kind> vision_kinds();          // with LibTorch only, as what follows
+std::vector<Kind> image_geometry_kinds();  // part of vision_kinds()
 
 // ---- for handlers ----------------------------------------------------------------------------------------------------
 

@@ -303,9 +303,11 @@ void run_mixup_cutmix(const Case& test) {
 }  // namespace
 
 std::vector<Kind> vision_kinds() {
-  return {{"vision/architecture", run_architecture}, {"vision/metric_calibration", run_calibration}, {"vision/metric_topk", run_topk},
+  std::vector<Kind> kinds = {{"vision/architecture", run_architecture}, {"vision/metric_calibration", run_calibration}, {"vision/metric_topk", run_topk},
           {"vision/loss_cross_entropy", run_cross_entropy}, {"vision/flops", run_flops}, {"vision/cifar10_resnet", run_cifar10_resnet},
           {"vision/mixup_cutmix", run_mixup_cutmix}};
+  for (Kind& kind : image_geometry_kinds()) kinds.push_back(std::move(kind));
+  return kinds;
 }
 
 }  // namespace fettle::golden

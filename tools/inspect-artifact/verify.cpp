@@ -10,6 +10,8 @@
 #include "base/signals.h"
 #include "base/text.h"
 #include "dataset/dataset_id.h"
+#include "dataset/image_files.h"
+#include "dataset/shards.h"
 #include "io/sha256.h"
 
 namespace fettle::inspect_artifact {
@@ -75,13 +77,14 @@ class Walk {
     const std::string expected = fmt::format("{} (input {} of {})", input.id, quote(input.role), quote(user.string()));
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status)) {
+    const bool pattern = !fs::exists(status) && is_shard_pattern(path.string());
+    if (!fs::exists(status) && !pattern) {
       if (options_.allow_missing_inputs) return result_.missing_inputs.push_back(path.string());
       return differs(path, expected, error && error != std::errc::no_such_file_or_directory ? error.message() : "nothing");
     }
     try {
       std::string complaint;
-      if (is_artifact(path)) {
+      if (!pattern && is_artifact(path)) {
         // Data may have a manifest.json of its own, which is none of ours: then it is judged as data.
         try {
           Manifest manifest = read_manifest(path);
@@ -94,13 +97,26 @@ class Walk {
       }
       const std::string id = dataset_id(path, false);
       if (id == input.id) return;
-      if (fs::is_directory(status)) {
+      if (pattern || fs::is_directory(status)) {
         log_.debug("hashing the contents of " + quote(path.string()));
         if (dataset_id(path, true) == input.id) return;
+      } else if (is_list(path)) {
+        // A list stands for the files that it names.
+        for (const bool contents : {false, true}) {
+          if (image_data_id(path.string(), DataFormat::kList, contents) == input.id) return;
+        }
       }
       differs(path, expected, complaint.empty() ? id : complaint);
     } catch (const Error& failure) {
       unreadable(path, expected, failure);
+    }
+  }
+
+  static bool is_list(const fs::path& path) {
+    try {
+      return find_data_format(path.string()) == DataFormat::kList;
+    } catch (const Error&) {
+      return false;  // a file of another kind, such as weights
     }
   }
 

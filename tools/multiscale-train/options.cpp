@@ -100,6 +100,8 @@ SamplerOptions sampler_options(const Options& options, int64_t num_samples, int6
   result.size_multiple = options.size_multiple;
   result.num_samples = num_samples;
   result.epochs = options.train.epochs;
+  result.repeats = options.data.ra_reps;
+  result.truncate_repeats = true;
   result.seed = seed;
   result.curriculum = law_of(options.curriculum);
   result.curriculum_fraction = options.curriculum_fraction;
