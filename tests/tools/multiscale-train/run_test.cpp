@@ -11,6 +11,7 @@
 #include "io/safetensors.h"
 #include "random/stream.h"
 #include "tests/support/idx_files.h"
+#include "tests/support/image_files.h"
 #include "tests/support/process.h"
 #include "tests/support/skip.h"
 #include "tests/support/small_disk.h"
@@ -118,7 +119,9 @@ TEST_CASE("multiscale-train: every flag that is to change the training does") {
       {"--crop-scale", "1:1"}, {"--hflip", "0"}, {"--arch", "resnet32"}, {"--label-smoothing", "0.1"}, {"--sampler", "ssc-fbs"}, {"--sampler", "msc-fbs"},
       {"--sizes", "8:20:3"}, {"--curriculum", "linear", "--curriculum-from", "8:8"}, {"--curriculum", "stages", "--curriculum-stages", "8,16"},
       {"--batch-size", "50"}, {"--opt", "sgd"}, {"--opt", "adamw"}, {"--lr", "0.2"}, {"--lr-min", "0.01"}, {"--lr-warmup-epochs", "0"}, {"--lr-scheduler", "constant"},
-      {"--momentum", "0.8"}, {"--weight-decay", "0"}, {"--norm-weight-decay", "0.1"}, {"--grad-accum-steps", "2"}, {"--clip-grad-norm", "0.1"}};
+      {"--momentum", "0.8"}, {"--weight-decay", "0"}, {"--norm-weight-decay", "0.1"}, {"--grad-accum-steps", "2"}, {"--clip-grad-norm", "0.1"},
+      {"--interpolation", "bicubic"}, {"--auto-augment", "ra"}, {"--auto-augment", "ta_wide"}, {"--color-jitter", "0.4"}, {"--random-erase", "0.5"}, {"--mixup-alpha", "0.2"},
+      {"--cutmix-alpha", "1"}, {"--ra-reps", "3"}};
   for (size_t i = 0; i < changes.size(); ++i) {
     INFO(changes[i][0] << " " << changes[i][1]);
     CHECK(train("run" + std::to_string(i), changes[i]) != expected);
@@ -229,4 +232,93 @@ TEST_CASE("multiscale-train: a full disk in the middle of a run loses nothing th
     CHECK(fs::exists(entry.path() / "state.json"));
     CHECK_NOTHROW(SafetensorsFile(entry.path() / "tensors.safetensors"));
   }
+}
+
+// ---- photographs ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+class Photographs {
+ public:
+  Photographs() {
+    for (const char* part : {"train", "val"}) {
+      for (int i = 0; i < (part[0] == 't' ? 24 : 8); ++i) {
+        const fs::path path = dir_ / "photos" / part / (i % 2 == 0 ? "cat" : "dog") / (std::to_string(i) + ".jpg");
+        fs::create_directories(path.parent_path());
+        test::write_text(path, test::encode_jpeg(test::test_picture(80, 60 + 2 * i, static_cast<uint32_t>(i))));
+      }
+    }
+  }
+  fs::path operator/(std::string_view name) const { return dir_ / name; }
+
+  ProcessResult run(const std::string& data, const fs::path& out, std::vector<std::string> more = {}) const {
+    std::vector<std::string> all = {FETTLE_MULTISCALE_TRAIN, "--data", data, "--arch", "resnet20", "--sampler", "msc-vbs", "--size", "32", "--sizes", "24:40:3",
+                                    "--size-multiple", "8", "--batch-size", "8", "--epochs", "2", "--seed", "5", "--device", "cpu", "--threads", "1",
+                                    "--auto-augment", "ta_wide", "--mixup-alpha", "0.2", "--cutmix-alpha", "1", "--random-erase", "0.3", "--out", out.string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return test::run_process(all);
+  }
+
+ private:
+  test::TempDir dir_;
+};
+
+}  // namespace
+
+TEST_CASE("multiscale-train: photographs in a folder, an archive and a list give the same weights with any number of workers") {
+  const Photographs here;
+  const ProcessResult folder = here.run((here / "photos").string(), here / "folder", {"--workers", "0"});
+  INFO(folder.err);
+  REQUIRE(folder.code == 0);
+  CHECK_THAT(folder.err, Catch::Contains("24 training and 8 validation images"));
+  const Manifest manifest = read_manifest(here / "folder", "classifier");
+  CHECK(manifest.model["class_names"] == Json({"cat", "dog"}));
+  CHECK(manifest.model["preprocessing"]["crop_pct"] == 0.875);
+  const std::string expected = test::read_text(here / "folder/model.safetensors");
+
+  REQUIRE(test::run_process({"tar", "-C", (here / "photos").string(), "-cf", (here / "photos.tar").string(), "."}).code == 0);
+  for (const std::string workers : {"1", "2", "7"}) {
+    const ProcessResult archive = here.run((here / "photos.tar").string(), here / ("archive" + workers), {"--workers", workers});
+    INFO(archive.err);
+    REQUIRE(archive.code == 0);
+    CHECK(test::read_text(here / ("archive" + workers) / "model.safetensors") == expected);
+  }
+
+  std::ofstream train(here / "photos/train.csv"), validation(here / "photos/val.csv");
+  for (const char* part : {"train", "val"}) {
+    for (const char* name : {"cat", "dog"}) {
+      std::vector<std::string> paths;
+      for (const auto& entry : fs::directory_iterator(here / "photos" / part / name)) paths.push_back(fs::relative(entry.path(), here / "photos").string());
+      std::sort(paths.begin(), paths.end());
+      for (const std::string& path : paths) (part[0] == 't' ? train : validation) << path << "," << name << "\n";
+    }
+  }
+  train.close();
+  validation.close();
+  const ProcessResult list = here.run((here / "photos/train.csv").string(), here / "list", {"--val-data", (here / "photos/val.csv").string()});
+  INFO(list.err);
+  REQUIRE(list.code == 0);
+  CHECK(test::read_text(here / "list/model.safetensors") == expected);
+  CHECK(read_manifest(here / "list").inputs.size() == 2);
+}
+
+TEST_CASE("multiscale-train: a photograph that is cut stops the run by name; skipped, it is listed, also over an interruption") {
+  const Photographs here;
+  const fs::path cut = here / "photos/train/cat/4.jpg";
+  fs::resize_file(cut, fs::file_size(cut) / 2);
+  const ProcessResult stopped = here.run((here / "photos").string(), here / "stopped");
+  CHECK(stopped.code == 3);
+  CHECK_THAT(stopped.err, Catch::Contains("train/cat/4.jpg"));
+
+  const std::vector<std::string> skip = {"--bad-images", "skip", "--max-bad-percent", "10", "--save-every", "1"};
+  const ProcessResult whole = here.run((here / "photos").string(), here / "whole", skip);
+  INFO(whole.err);
+  REQUIRE(whole.code == 0);
+  CHECK(test::read_text(here / "whole/bad_images.jsonl") == "{\"image\":\"cat/4.jpg\",\"part\":\"train\"}\n");
+  const Manifest manifest = read_manifest(here / "whole");
+  CHECK(manifest.metrics["bad_train_images"] == 1);
+  CHECK(std::any_of(manifest.files.begin(), manifest.files.end(), [](const ArtifactFile& file) { return file.path == "bad_images.jsonl"; }));
+  const ProcessResult strict = here.run((here / "photos").string(), here / "strict", {"--bad-images", "skip"});
+  CHECK(strict.code == 3);
+  CHECK_THAT(strict.err, Catch::Contains("--max-bad-percent"));
 }
