@@ -95,8 +95,8 @@ void nearest_scaled(const uint8_t* in, const PixelShape& shape, const AffineMatr
     columns[static_cast<size_t>(x)] = column * C;
   }
   const int64_t count = valid.last - valid.first;
-  const bool shifted = m[0] == 1.0 && count > 0 &&
-                       columns[static_cast<size_t>(valid.last - 1)] - columns[static_cast<size_t>(valid.first)] == (count - 1) * C;
+  // A step's columns are its floor or its ceiling apart: as many columns as pixels means one after the other.
+  const bool shifted = count > 0 && columns[static_cast<size_t>(valid.last - 1)] - columns[static_cast<size_t>(valid.first)] == (count - 1) * C;
   double sy = m[5] + m[4] * 0.5;
   for (int64_t y = 0; y < target.height; ++y, sy += m[4]) {
     uint8_t* const out = target.pixels + y * target.width * C;

@@ -71,6 +71,10 @@ TEST_CASE("affine: an expanded rotation gives Pillow's size and pixels") {
   const PixelShape shape{2, 3, 1};
   const PixelShape larger = pixel_ops::expanded_shape(shape, 20);
   CHECK((larger.height == 4 && larger.width == 5));
+  // A rotation with cosine 0.6 and sine 0.8 once they are rounded to 15 decimals; without that 3 and 3, and 6 and 7.
+  const double degrees = 53.13010235415598;
+  const PixelShape thin = pixel_ops::expanded_shape({3, 1, 1}, degrees), tall = pixel_ops::expanded_shape({7, 1, 1}, degrees);
+  CHECK((thin.height == 3 && thin.width == 4 && tall.height == 5 && tall.width == 7));
   CHECK(expanded(shape, 20, Interpolation::kBilinear, pattern(shape)) == Pixels{7, 7, 7, 7, 7, 7, 21, 108, 203, 7, 7, 23, 120, 217, 7, 7, 7, 7, 7, 7});
 }
 
@@ -152,7 +156,8 @@ TEST_CASE("affine: nearest in fixed point, in doubles far out, and by table for 
   const Pixels in = pattern(shape);
   // Dyadic entries: the same positions in every arithmetic. The second is far enough out for the fixed point to end.
   for (const AffineMatrix& m : {AffineMatrix{0.75, 0.25, -1, -0.5, 1.25, 2}, AffineMatrix{0.75, 4096, -1, 0, 1.25, 2}, AffineMatrix{-0.5, 0, 9, 0, 1.5, -3},
-                                AffineMatrix{1, 0, 2.25, 0, 1, -1.75}, AffineMatrix{0, 1, 0, 1, 0, 0}}) {
+                                AffineMatrix{1, 0, 2.25, 0, 1, -1.75}, AffineMatrix{0, 1, 0, 1, 0, 0},
+                                AffineMatrix{-0.75, 0.25, 12, 0.5, -1.25, 11}}) {
     const int64_t height = 17, width = 15;
     const Pixels out = transformed(shape, m, Interpolation::kNearest, height, width);
     for (int64_t y = 0; y < height; ++y) {
@@ -167,6 +172,23 @@ TEST_CASE("affine: nearest in fixed point, in doubles far out, and by table for 
       }
     }
   }
+}
+
+TEST_CASE("affine: the fixed point rounds its steps to 2^-16, and ends where positions leave 32,768") {
+  const PixelShape shape{1, 4, 1};
+  const Pixels in = {10, 20, 30, 40};
+  const auto row = [&](const AffineMatrix& m) {
+    Pixels out(2);
+    pixel_ops::transform(in.data(), shape, m, Interpolation::kNearest, {}, 1, 2, out.data());
+    return out;
+  };
+  constexpr double kStep = 1.0 / 65536;
+  // 0.75 steps more than a half are one step: from one step below the half to 1 exactly.
+  const double half = 0.5 + 0.75 * kStep, slant = 0x1p-20;
+  CHECK(row({half, slant, 0.5 - kStep - half / 2 - slant / 2, 0, 1, 0}) == Pixels{10, 20});
+  // The same in doubles, where a millionth more is over the edge and is not lost.
+  CHECK(row({1e-6, 80000, 1 - 5e-7 - 40000 - 5e-7, 0, 1, 0}) == Pixels{10, 20});
+  CHECK(row({1e-6, 4, 1 - 5e-7 - 2 - 5e-7, 0, 1, 0}) == Pixels{20, 20});  // 1 - 5e-7 rounds to 1 and stays there
 }
 
 TEST_CASE("affine: inside, bilinear and bicubic agree with the definition") {

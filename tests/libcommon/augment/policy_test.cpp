@@ -123,13 +123,17 @@ TEST_CASE("policy: TrivialAugment draws one operation and its bin evenly") {
   PhotometricOptions options;
   options.policy = AutoAugment::kTrivialAugmentWide;
   std::map<double, int> rotations;
+  std::map<int, int> kinds;
   int drawn_rotations = 0;
   for (int64_t i = 0; i < 28000; ++i) {
     const Photometric drawn = draw(options, i);
     REQUIRE(drawn.ops.size() == 1);
+    ++kinds[static_cast<int>(drawn.ops[0].kind)];
     if (drawn.ops[0].kind == kRotate) ++rotations[std::abs(drawn.ops[0].magnitude)], ++drawn_rotations;
   }
-  CHECK(std::abs(drawn_rotations - 2000) < 5 * 43);
+  REQUIRE(kinds.size() == 14);
+  CHECK(kinds.rbegin()->first == 13);
+  for (const auto& [kind, count] : kinds) CHECK(std::abs(count - 2000) < 5 * 43);
   REQUIRE(rotations.size() == 31);
   CHECK(rotations.begin()->first == 0);
   CHECK(rotations.rbegin()->first == 135);
@@ -219,6 +223,15 @@ TEST_CASE("policy: random erasing draws boxes of the share and the ratio asked f
   CHECK(std::abs(area / erased - 0.175) < 0.008);
   CHECK(std::abs(log_ratio / erased - std::log(0.3 * 3.3) / 2) < 0.05);
   CHECK(std::abs(top / erased) < 4);
+}
+
+TEST_CASE("policy: a box is tried ten times") {
+  // A try with area a fits when |log ratio| < -log a: 0.09 of them for a in 0.8..1, a little less in whole pixels; 0.6 of ten.
+  PhotometricOptions options;
+  options.erase = {.probability = 1, .area_min = 0.8, .area_max = 1};
+  int erased = 0;
+  for (int64_t i = 0; i < 4000; ++i) erased += draw(options, i, 200, 200).erase ? 1 : 0;
+  CHECK(std::abs(erased / 4000.0 - 0.6) < 0.05);
 }
 
 TEST_CASE("policy: where no box fits nothing is erased") {
