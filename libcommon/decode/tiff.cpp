@@ -29,6 +29,8 @@ void keep_error(Reader& reader, const char* module, const char* format, va_list 
   if (!reader.error.empty()) return;
   char text[256];
   std::vsnprintf(text, sizeof text, format, arguments);
+  // Some of it may come out of the file.
+  std::replace_if(text, text + std::strlen(text), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   reader.error = module != nullptr && *module != '\0' ? fmt::format("{}: {}", module, text) : text;
 }
 
@@ -81,7 +83,7 @@ struct Page {
 
 std::string_view photometric_name(uint16_t photometric) {
   switch (photometric) {
-    case PHOTOMETRIC_YCBCR: return "YCbCr without JPEG";
+    case PHOTOMETRIC_YCBCR: return "YCbCr, without JPEG or in planes";
     case PHOTOMETRIC_CIELAB:
     case PHOTOMETRIC_ICCLAB:
     case PHOTOMETRIC_ITULAB: return "Lab";
@@ -128,7 +130,7 @@ void open_page(Page& page, const ImageFile& file) {
   FT_REQUIRE(jpeg || fax || compression == COMPRESSION_NONE || compression == COMPRESSION_LZW || compression == COMPRESSION_ADOBE_DEFLATE ||
                  compression == COMPRESSION_DEFLATE || compression == COMPRESSION_PACKBITS,
              "{} is compressed by TIFF's method {}, expected none, LZW, Deflate, PackBits, JPEG or fax", file.name, compression);
-  if (jpeg && page.photometric == PHOTOMETRIC_YCBCR) {
+  if (jpeg && page.photometric == PHOTOMETRIC_YCBCR && planes == PLANARCONFIG_CONTIG) {
     TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     page.photometric = PHOTOMETRIC_RGB;
   }

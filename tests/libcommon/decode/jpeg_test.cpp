@@ -210,6 +210,9 @@ TEST_CASE("jpeg: damage inside is refused") {
   const size_t third = lost.find("\xff\xd2");
   lost.erase(third, lost.find("\xff\xd3") - third);
   refused("is damaged", lost);
+  std::string wrong_number = restarts;
+  wrong_number[third + 1] = '\xd6';
+  refused("instead of RST2", wrong_number);
   std::string no_tables = file;
   no_tables[file.find("\xff\xdb") + 1] = '\xfe';
   refused("is damaged", no_tables);

@@ -64,24 +64,32 @@ std::string bmp(const BmpOptions& o, const std::string& rows) {
   return "BM" + little_endian(0, 8) + little_endian(14 + header.size(), 4) + header + rows;
 }
 
-// Codes of `bits` + 1 bits and growing, packed as GIF wants them. The caller clears before they grow.
+// Codes of `bits` + 1 bits and growing, as GIF's writers pack them.
 std::string gif_codes(int bits, const std::vector<int>& codes) {
   std::string packed;
   unsigned held = 0;
-  int held_bits = 0;
+  int held_bits = 0, width = bits + 1, strings = -1;
   for (const int code : codes) {
     held |= static_cast<unsigned>(code) << held_bits;
-    held_bits += bits + 1;
-    for (; held_bits >= 8; held_bits -= 8, held >>= 8) packed.push_back(static_cast<char>(held));
+    for (held_bits += width; held_bits >= 8; held_bits -= 8, held >>= 8) packed.push_back(static_cast<char>(held));
+    // The first code after a clearing one defines none.
+    strings = code == 1 << bits ? -1 : strings + 1;
+    if (strings <= 0) width = bits + 1;
+    if (strings + (1 << bits) + 2 == 1 << width && width < 12) ++width;
   }
   if (held_bits > 0) packed.push_back(static_cast<char>(held));
-  return bytes({bits}) + bytes({static_cast<int>(packed.size())}) + packed + std::string(1, '\0');
+  std::string blocks = bytes({bits});
+  for (size_t at = 0; at < packed.size(); at += 255) {
+    const std::string part = packed.substr(at, 255);
+    blocks += bytes({static_cast<int>(part.size())}) + part;
+  }
+  return blocks + std::string(1, '\0');
 }
 
 struct GifOptions {
   int height = 2, width = 3;  // of the screen
   int top = 0, left = 0, frame_height = 2, frame_width = 3;
-  int transparent = -1;
+  int transparent = -1, control = 1;
   bool interlaced = false, local = false, global = true;
 };
 
@@ -91,7 +99,7 @@ std::string gif(const GifOptions& o, const std::string& codes) {
   std::string file = "GIF89a" + little_endian(static_cast<uint64_t>(o.width), 2) + little_endian(static_cast<uint64_t>(o.height), 2) + bytes({o.global ? 0x81 : 0, 2, 0});
   if (o.global) file += o.local ? std::string(12, 'x') : colors;
   file += bytes({'!', 0xfe, 3}) + "hey" + std::string(1, '\0');
-  if (o.transparent >= 0) file += bytes({'!', 0xf9, 4, 1, 0, 0, o.transparent, 0});
+  if (o.transparent >= 0) file += bytes({'!', 0xf9, 4, o.control, 0, 0, o.transparent, 0});
   file += "," + little_endian(static_cast<uint64_t>(o.left), 2) + little_endian(static_cast<uint64_t>(o.top), 2) + little_endian(static_cast<uint64_t>(o.frame_width), 2) +
           little_endian(static_cast<uint64_t>(o.frame_height), 2) + bytes({(o.interlaced ? 0x40 : 0) | (o.local ? 0x81 : 0)});
   if (o.local) file += colors;
@@ -140,6 +148,7 @@ TEST_CASE("bmp: palettes of 1, 4 and 8 bits; colours that are left out are black
   CHECK(decode(bmp({.height = 1, .width = 3, .bits = 4, .colors = 4, .palette = palette}, bytes({0x32, 0x10, 0, 0}))).pixels == gif_pixels("321"));
   CHECK(decode(bmp({.height = 2, .width = 3, .bits = 8, .colors = 4, .palette = palette}, bytes({3, 2, 1, 0, 0, 1, 2, 0}))).pixels == gif_pixels("012321"));
   CHECK(decode(bmp({.height = 1, .width = 4, .bits = 8, .colors = 4, .palette = palette}, bytes({1, 4, 255, 2}))).pixels == gif_pixels("1002"));
+  CHECK(decode(bmp({.height = 1, .width = 4, .bits = 8, .palette = palette}, bytes({1, 4, 255, 2}))).pixels == gif_pixels("1002"));  // 256 claimed, 4 there
   const std::string old_palette = bytes({0, 0, 0, 30, 20, 10});
   CHECK(decode(bmp({.height = 1, .width = 2, .bits = 1, .header = 12, .palette = old_palette}, bytes({0b10000000, 0, 0, 0}))).pixels == gif_pixels("10"));
 }
@@ -199,46 +208,44 @@ TEST_CASE("gif: transparency is dropped, what the frame leaves open has its colo
   GifOptions transparent = part;
   transparent.transparent = 1;
   CHECK(decode(gif(transparent, two)).pixels == gif_pixels("111112311111"));
+  transparent.control = 0;  // the index is there, but not meant
+  CHECK(decode(gif(transparent, two)).pixels == gif_pixels("000002300000"));
   // A frame that leaves the screen makes it larger, as browsers have it.
   const Image image = decode(gif({.height = 0, .width = 0}, codes));
   CHECK(image.height == 2);
   CHECK(image.pixels == gif_pixels("012310"));
 }
 
+TEST_CASE("gif: strings of strings, and colours of one palette only") {
+  // 6 is 1 2, 7 is 2 1, 8 is being defined: 1 2 and its first index.
+  CHECK(decode(gif({.height = 1, .width = 7, .frame_height = 1, .frame_width = 7}, gif_codes(2, {4, 1, 2, 6, 8, 5}))).pixels == gif_pixels("1212121"));
+  // The frame's two colours leave nothing of the screen's four.
+  std::string file = gif({.local = true}, gif_codes(2, {4, 0, 1, 4, 2, 3, 4, 1, 0, 5}));
+  const size_t frame = file.find(',') + 9;
+  file[frame] = static_cast<char>(0x80);
+  file.erase(frame + 1 + 6, 6);
+  CHECK(decode(file).pixels == gif_pixels("010010"));
+}
+
 TEST_CASE("gif: long strings, growing codes and a full table") {
-  // As a writer makes them, without ever clearing: one run of zeros, each string one longer than the last.
-  const int64_t side = 3100;
-  std::string packed;
-  unsigned held = 0;
-  int held_bits = 0, bits = 3, size = 6;
-  const auto put = [&](int code) {
-    held |= static_cast<unsigned>(code) << held_bits;
-    for (held_bits += bits; held_bits >= 8; held_bits -= 8, held >>= 8) packed.push_back(static_cast<char>(held));
-  };
-  put(4);
-  int64_t left = side * side;
-  int64_t length = 1;
-  for (int code = 0; left > 0; --left) {
-    put(code);
-    left -= length - 1;
-    if (code != 0 && size < 4096) ++size;       // the code itself was new
-    if (code == 0 && length > 1) FAIL("unreachable");
-    if (size == 1 << bits && bits < 12) ++bits;
-    if (size < 4096) {
-      code = size;
-      ++length;
+  // One colour: every string is one longer than the last, up to 4,090; then the longest again and again, without a word to clear.
+  std::vector<int> codes{4, 1};
+  int64_t left = 3000 * 3000 - 1, length = 1;
+  for (int code = 6; left > 0; left -= length) {
+    codes.push_back(code);
+    ++length;
+    if (code == 4095) {
+      for (left -= length; left >= length; left -= length) codes.push_back(4095);
+      for (; left > 0; --left) codes.push_back(1);
+      break;
     }
+    ++code;
   }
-  put(5);
-  packed.push_back(static_cast<char>(held));
-  std::string blocks = bytes({2});
-  for (size_t at = 0; at < packed.size(); at += 255) {
-    const std::string part = packed.substr(at, 255);
-    blocks += bytes({static_cast<int>(part.size())}) + part;
-  }
-  const int width = static_cast<int>(side);
-  const Image image = decode(gif({.height = width, .width = width, .frame_height = width, .frame_width = width}, blocks + std::string(1, '\0')));
-  CHECK(std::count(image.pixels.begin(), image.pixels.end(), 0) == side * side * 3);
+  codes.push_back(5);
+  const Image image = decode(gif({.height = 3000, .width = 3000, .frame_height = 3000, .frame_width = 3000}, gif_codes(2, codes)));
+  int64_t wrong = 0;
+  for (size_t i = 0; i < image.pixels.size(); ++i) wrong += image.pixels[i] != 10 * (1 + i % 3);
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("gif: damage and headers that lie") {
@@ -319,6 +326,7 @@ TEST_CASE("tga: colour, grey and palettes, plain and in runs, from all four corn
   const std::string map = bytes({30, 20, 10, 60, 50, 40, 90, 80, 70});
   CHECK(decode(tga({.kind = 1, .bits = 8, .height = 1, .width = 4, .num_colors = 3, .color_bits = 24}, map + bytes({2, 1, 0, 3}))).pixels == gif_pixels("3210"));
   CHECK(decode(tga({.kind = 9, .bits = 8, .height = 1, .first_color = 5, .num_colors = 3, .color_bits = 24}, map + bytes({0x81, 7, 0x00, 5}))).pixels == gif_pixels("331"));
+  CHECK(decode(tga({.kind = 1, .bits = 8, .height = 1, .width = 2, .first_color = 254, .num_colors = 3, .color_bits = 24}, map + bytes({254, 255}))).pixels == gif_pixels("12"));
   CHECK(decode(tga({.kind = 1, .bits = 8, .height = 1, .width = 1, .num_colors = 1, .color_bits = 16}, little_endian(31, 2) + bytes({0}))).pixels == Pixels{0, 0, 255});
 }
 
