@@ -11,6 +11,7 @@
 // Animations give their first frame, TIFF files their first page. Not read: run-length coded BMP, lossless and 12-bit JPEG, TIFF with
 // floating or 32-bit samples, Lab or YCbCr colours (but in JPEG) or old-style JPEG.
 //
+// TIFF needs libtiff.so.6 at run time, which is opened when the first one comes: Error(kMachine) without it.
 // Errors (kInput, each starts with the file's name): no known format; a header that claims 0 pixels, more than `max_pixels`, or more than
 // the file's bytes can encode where the format knows a limit (checked before pixels are allocated); what is not read; damage. Damage is
 //   JPEG   data that end early (a missing end marker alone is no damage: all pixels are there), codes that do not exist, restart markers or

@@ -1,5 +1,6 @@
 // TIFF by libtiff: its first page, read strip by strip or tile by tile. libtiff's own conversion to RGBA is not used: it premultiplies
 // alpha and rounds 16 bits and CMYK differently.
+#include <dlfcn.h>
 #include <tiffio.h>
 
 #include <algorithm>
@@ -68,9 +69,48 @@ toff_t on_seek(thandle_t handle, toff_t offset, int whence) {
 int on_close(thandle_t) { return 0; }
 toff_t on_size(thandle_t handle) { return reader_of(handle).bytes.size(); }
 
+// libtiff is opened when the first TIFF comes, not linked: it drags along JBIG-KIT, which is under the GPL and so is not shipped with the
+// executables, and hardly anybody needs it.
+struct LibTiff {
+  void* const handle = dlopen("libtiff.so.6", RTLD_NOW | RTLD_LOCAL);
+  decltype(&::TIFFClientOpenExt) TIFFClientOpenExt = find<decltype(&::TIFFClientOpenExt)>("TIFFClientOpenExt");
+  decltype(&::TIFFClose) TIFFClose = find<decltype(&::TIFFClose)>("TIFFClose");
+  decltype(&::TIFFComputeStrip) TIFFComputeStrip = find<decltype(&::TIFFComputeStrip)>("TIFFComputeStrip");
+  decltype(&::TIFFComputeTile) TIFFComputeTile = find<decltype(&::TIFFComputeTile)>("TIFFComputeTile");
+  decltype(&::TIFFGetField) TIFFGetField = find<decltype(&::TIFFGetField)>("TIFFGetField");
+  decltype(&::TIFFGetFieldDefaulted) TIFFGetFieldDefaulted = find<decltype(&::TIFFGetFieldDefaulted)>("TIFFGetFieldDefaulted");
+  decltype(&::TIFFIsTiled) TIFFIsTiled = find<decltype(&::TIFFIsTiled)>("TIFFIsTiled");
+  decltype(&::TIFFOpenOptionsAlloc) TIFFOpenOptionsAlloc = find<decltype(&::TIFFOpenOptionsAlloc)>("TIFFOpenOptionsAlloc");
+  decltype(&::TIFFOpenOptionsFree) TIFFOpenOptionsFree = find<decltype(&::TIFFOpenOptionsFree)>("TIFFOpenOptionsFree");
+  decltype(&::TIFFOpenOptionsSetErrorHandlerExtR) TIFFOpenOptionsSetErrorHandlerExtR = find<decltype(&::TIFFOpenOptionsSetErrorHandlerExtR)>("TIFFOpenOptionsSetErrorHandlerExtR");
+  decltype(&::TIFFOpenOptionsSetMaxSingleMemAlloc) TIFFOpenOptionsSetMaxSingleMemAlloc = find<decltype(&::TIFFOpenOptionsSetMaxSingleMemAlloc)>("TIFFOpenOptionsSetMaxSingleMemAlloc");
+  decltype(&::TIFFOpenOptionsSetWarningHandlerExtR) TIFFOpenOptionsSetWarningHandlerExtR = find<decltype(&::TIFFOpenOptionsSetWarningHandlerExtR)>("TIFFOpenOptionsSetWarningHandlerExtR");
+  decltype(&::TIFFReadEncodedStrip) TIFFReadEncodedStrip = find<decltype(&::TIFFReadEncodedStrip)>("TIFFReadEncodedStrip");
+  decltype(&::TIFFReadEncodedTile) TIFFReadEncodedTile = find<decltype(&::TIFFReadEncodedTile)>("TIFFReadEncodedTile");
+  decltype(&::TIFFScanlineSize) TIFFScanlineSize = find<decltype(&::TIFFScanlineSize)>("TIFFScanlineSize");
+  decltype(&::TIFFSetField) TIFFSetField = find<decltype(&::TIFFSetField)>("TIFFSetField");
+  decltype(&::TIFFStripSize) TIFFStripSize = find<decltype(&::TIFFStripSize)>("TIFFStripSize");
+  decltype(&::TIFFTileRowSize) TIFFTileRowSize = find<decltype(&::TIFFTileRowSize)>("TIFFTileRowSize");
+  decltype(&::TIFFTileSize) TIFFTileSize = find<decltype(&::TIFFTileSize)>("TIFFTileSize");
+
+  template <class Function>
+  Function find(const char* name) {
+    return handle != nullptr ? reinterpret_cast<Function>(dlsym(handle, name)) : nullptr;
+  }
+};
+
+const LibTiff& lib() {
+  static const LibTiff library;
+  // What came last to libtiff, with 4.5, stands for all.
+  if (library.TIFFOpenOptionsSetMaxSingleMemAlloc == nullptr) {
+    throw Error(ExitCode::kMachine, "TIFF files need libtiff 4.5 (libtiff.so.6), which is not on this machine", "apt-get install libtiff6");
+  }
+  return library;
+}
+
 struct Page {
   Reader reader;
-  std::unique_ptr<TIFF, decltype(&TIFFClose)> tiff{nullptr, &TIFFClose};
+  std::unique_ptr<TIFF, decltype(&::TIFFClose)> tiff{nullptr, lib().TIFFClose};
   int64_t height = 0, width = 0;
   uint16_t bits = 1, samples = 1, photometric = 0;
   int channels = 1;       // samples that are looked at: 1, 3 or 4
@@ -99,31 +139,31 @@ void open_page(Page& page, const ImageFile& file) {
   page.reader.bytes = file.bytes;
   const auto fail = [&] { return page.reader.error.empty() ? std::string("no reason given") : page.reader.error; };
 
-  const std::unique_ptr<TIFFOpenOptions, decltype(&TIFFOpenOptionsFree)> options(TIFFOpenOptionsAlloc(), &TIFFOpenOptionsFree);
+  const std::unique_ptr<TIFFOpenOptions, decltype(&::TIFFOpenOptionsFree)> options(lib().TIFFOpenOptionsAlloc(), lib().TIFFOpenOptionsFree);
   FT_CHECK(options != nullptr);
-  TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &page.reader);
-  TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, &page.reader);
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), static_cast<tmsize_t>(16 * file.max_pixels + (1 << 20)));
-  page.tiff.reset(TIFFClientOpenExt("TIFF", "rm", &page.reader, on_read, on_write, on_seek, on_close, on_size, nullptr, nullptr, options.get()));
+  lib().TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &page.reader);
+  lib().TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, &page.reader);
+  lib().TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), static_cast<tmsize_t>(16 * file.max_pixels + (1 << 20)));
+  page.tiff.reset(lib().TIFFClientOpenExt("TIFF", "rm", &page.reader, on_read, on_write, on_seek, on_close, on_size, nullptr, nullptr, options.get()));
   TIFF* tiff = page.tiff.get();
   FT_REQUIRE(tiff != nullptr, "{} is damaged or no valid TIFF: {}", file.name, fail());
 
   uint32_t height = 0, width = 0;
-  TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
-  TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
+  lib().TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
+  lib().TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
   require_size(file, "TIFF", height, width);
   page.height = height;
   page.width = width;
 
   uint16_t compression = 0, sample_format = 0, planes = 0, orientation = 1;
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &sample_format);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &planes);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &page.bits);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &page.samples);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
+  lib().TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
+  lib().TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &sample_format);
+  lib().TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &planes);
+  lib().TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &page.bits);
+  lib().TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &page.samples);
+  lib().TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
   page.orientation = orientation >= 1 && orientation <= 8 ? orientation : 1;
-  FT_REQUIRE(TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &page.photometric) != 0, "{} is no valid TIFF: its colours are not described", file.name);
+  FT_REQUIRE(lib().TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &page.photometric) != 0, "{} is no valid TIFF: its colours are not described", file.name);
 
   const bool jpeg = compression == COMPRESSION_JPEG;
   const bool fax = compression == COMPRESSION_CCITTRLE || compression == COMPRESSION_CCITTFAX3 || compression == COMPRESSION_CCITTFAX4;
@@ -131,7 +171,7 @@ void open_page(Page& page, const ImageFile& file) {
                  compression == COMPRESSION_DEFLATE || compression == COMPRESSION_PACKBITS,
              "{} is compressed by TIFF's method {}, expected none, LZW, Deflate, PackBits, JPEG or fax", file.name, compression);
   if (jpeg && page.photometric == PHOTOMETRIC_YCBCR && planes == PLANARCONFIG_CONTIG) {
-    TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+    lib().TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     page.photometric = PHOTOMETRIC_RGB;
   }
   switch (page.photometric) {
@@ -150,23 +190,23 @@ void open_page(Page& page, const ImageFile& file) {
   FT_REQUIRE(sample_format == SAMPLEFORMAT_UINT || sample_format == SAMPLEFORMAT_VOID, "{} has signed or floating TIFF samples, expected unsigned integers", file.name);
 
   page.separate = planes == PLANARCONFIG_SEPARATE && page.samples > 1;
-  page.tiled = TIFFIsTiled(tiff) != 0;
+  page.tiled = lib().TIFFIsTiled(tiff) != 0;
   if (page.tiled) {
     uint32_t block_height = 0, block_width = 0;
-    TIFFGetField(tiff, TIFFTAG_TILELENGTH, &block_height);
-    TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &block_width);
+    lib().TIFFGetField(tiff, TIFFTAG_TILELENGTH, &block_height);
+    lib().TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &block_width);
     require_size(file, "TIFF (tile)", block_height, block_width);
     page.block_height = block_height;
     page.block_width = block_width;
-    page.block_bytes = TIFFTileSize(tiff);
-    page.block_row_bytes = TIFFTileRowSize(tiff);
+    page.block_bytes = lib().TIFFTileSize(tiff);
+    page.block_row_bytes = lib().TIFFTileRowSize(tiff);
   } else {
     uint32_t rows = 0;
-    TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
+    lib().TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
     page.block_height = std::min<int64_t>(rows, page.height);
     page.block_width = page.width;
-    page.block_bytes = TIFFStripSize(tiff);
-    page.block_row_bytes = TIFFScanlineSize(tiff);
+    page.block_bytes = lib().TIFFStripSize(tiff);
+    page.block_row_bytes = lib().TIFFScanlineSize(tiff);
   }
   const int64_t samples = page.separate ? 1 : page.samples;
   const bool sizes_fit = page.block_height > 0 && page.block_row_bytes == (page.block_width * samples * page.bits + 7) / 8 &&
@@ -184,7 +224,7 @@ std::vector<uint8_t> make_table(const Page& page, const ImageFile& file) {
   std::vector<uint8_t> table(static_cast<size_t>(size) * 3);
   uint16_t *red = nullptr, *green = nullptr, *blue = nullptr;
   const bool palette = page.photometric == PHOTOMETRIC_PALETTE;
-  if (palette) FT_REQUIRE(TIFFGetField(page.tiff.get(), TIFFTAG_COLORMAP, &red, &green, &blue) != 0, "{} is no valid TIFF: it has no palette", file.name);
+  if (palette) FT_REQUIRE(lib().TIFFGetField(page.tiff.get(), TIFFTAG_COLORMAP, &red, &green, &blue) != 0, "{} is no valid TIFF: it has no palette", file.name);
   for (int i = 0; i < size; ++i) {
     uint8_t* entry = table.data() + 3 * static_cast<size_t>(i);
     if (palette) {
@@ -259,10 +299,10 @@ void decode_tiff(const ImageFile& file, Image& image) {
         uint8_t* to = block.data() + plane * page.block_bytes;
         tmsize_t got = 0;
         if (page.tiled) {
-          const uint32_t tile = TIFFComputeTile(tiff, static_cast<uint32_t>(left), static_cast<uint32_t>(top), 0, sample);
-          got = TIFFReadEncodedTile(tiff, tile, to, wanted);
+          const uint32_t tile = lib().TIFFComputeTile(tiff, static_cast<uint32_t>(left), static_cast<uint32_t>(top), 0, sample);
+          got = lib().TIFFReadEncodedTile(tiff, tile, to, wanted);
         } else {
-          got = TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, static_cast<uint32_t>(top), sample), to, wanted);
+          got = lib().TIFFReadEncodedStrip(tiff, lib().TIFFComputeStrip(tiff, static_cast<uint32_t>(top), sample), to, wanted);
         }
         FT_REQUIRE(got == wanted && page.reader.error.empty(), "{} is damaged: {}", file.name,
                    page.reader.error.empty() ? "a strip or tile is incomplete" : page.reader.error);
