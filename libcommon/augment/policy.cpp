@@ -365,11 +365,13 @@ void zero_box(void* image, const PixelShape& shape, int64_t element_bytes, bool 
   }
 }
 
+std::vector<std::string> auto_augment_names() { return {std::begin(kPolicyNames), std::end(kPolicyNames)}; }
+
 AutoAugment parse_auto_augment(std::string_view text) {
   for (size_t i = 0; i < std::size(kPolicyNames); ++i) {
     if (text == kPolicyNames[i]) return static_cast<AutoAugment>(i);
   }
-  FT_FAIL(ExitCode::kUsage, "--auto-augment '{}' is not known, expected one of: none, ra, ta_wide, imagenet, cifar10, svhn", text);
+  FT_FAIL(ExitCode::kUsage, "--auto-augment '{}' is not known, expected one of: {}", text, join(auto_augment_names(), ", "));
 }
 
 std::string_view auto_augment_name(AutoAugment policy) { return kPolicyNames[static_cast<size_t>(policy)]; }

@@ -1,7 +1,7 @@
 #pragma once
 // What augmentation does to an image after crop and flip: RandAugment, TrivialAugment or AutoAugment, colour jitter and random
-// erasing. What was drawn is a small struct that can be recorded and applied later, the same for the same seed on any thread
-// and machine. The order is that of torchvision's and timm's recipes:
+// erasing. What was drawn is a small struct that can be recorded and applied later, the same for the same seed on any thread (the
+// boxes to erase lean on libm). The order is that of torchvision's and timm's recipes:
 //   crop, flip, policy, colour jitter, (to float, normalise), erase
 // So the flip comes before: an image that is mirrored only later must not go through these operations first. Policies shear,
 // shift and rotate: they are for targets that do not move with the pixels, such as a class.
@@ -151,7 +151,8 @@ void zero_box(void* image, const PixelShape& shape, int64_t element_bytes, bool 
 
 // ---- flags -------------------------------------------------------------------------------------------------------------
 
-// --auto-augment as torchvision's references spell it: none, ra, ta_wide, imagenet, cifar10, svhn. Another name is Error(kUsage).
+// --auto-augment as torchvision's references spell it. Another name than these is Error(kUsage).
+std::vector<std::string> auto_augment_names();  // none ra ta_wide imagenet cifar10 svhn
 AutoAugment parse_auto_augment(std::string_view text);
 std::string_view auto_augment_name(AutoAugment policy);
 

@@ -409,6 +409,8 @@ TEST_CASE("policy: values of flags") {
   CHECK(parse_auto_augment("ta_wide") == AutoAugment::kTrivialAugmentWide);
   CHECK(parse_auto_augment("imagenet") == AutoAugment::kImageNet);
   for (const AutoAugment policy : kPolicies) CHECK(parse_auto_augment(auto_augment_name(policy)) == policy);
+  for (const std::string& name : auto_augment_names()) CHECK(auto_augment_name(parse_auto_augment(name)) == name);
+  CHECK(auto_augment_names().size() == 6);
   expect_error(ExitCode::kUsage, "--auto-augment 'augmix' is not known, expected one of: none, ra, ta_wide, imagenet", [] { parse_auto_augment("augmix"); });
   CHECK(parse_color_jitter("0.4,0.3,0.2,0.1") == ColorJitter{0.4, 0.3, 0.2, 0.1});
   CHECK(parse_color_jitter("0.4,0.3,0.2") == ColorJitter{0.4, 0.3, 0.2, 0});
