@@ -141,7 +141,7 @@ void bind(FlagTable& table, DataOptions& options) {
   table.flag("interpolation", options.interpolation, "of resizing, with antialiasing").choices({"bilinear", "bicubic"});
   table.flag("crop-pct", options.crop_pct, "evaluation: share of the resized image's shorter side that is shown").range(0.01, 1).default_text("0.875; IDX: 1");
   table.flag("auto-augment", options.auto_augment, "policy of colour and shape: RandAugment, TrivialAugment or AutoAugment's")
-      .choices({"none", "ra", "ta_wide", "imagenet", "cifar10", "svhn"});
+      .choices(auto_augment_names());
   table.flag("ra-magnitude", options.ra_magnitude, "of RandAugment's two operations, a bin of 31").range(0, 30);
   table.flag("color-jitter", options.color_jitter, "random brightness, contrast, saturation and hue").metavar("B,C,S,H").default_text("none");
   table.flag("random-erase", options.random_erase, "probability of erasing a random box").range(0, 1);
