@@ -26,30 +26,43 @@ __m256i joined(__m256i high, __m256i low) {
   return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high, kResizeLowBits), low), kResizeWeightBits);
 }
 
-// Two rows of three channels at a time, one in each half of the registers, four taps a step. Reads 16 bytes at a tap.
-void two_rows_rgb(const uint8_t* row_a, const uint8_t* row_b, const ResizeTaps& taps, uint8_t* out_a, uint8_t* out_b, int64_t out_width) {
+// One pixel of three channels in two rows, one row in each half of the registers, as 32-bit sums; four taps a step, each of which reads
+// 16 bytes.
+__m256i pixel_rgb(const uint8_t* row_a, const uint8_t* row_b, const int16_t* weights, int32_t count) {
   // Of four pixels r g b r g b r g b r g b: the first two as r0 r1 g0 g1 b0 b1 in 16 bits, then the last two.
   const __m256i first_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
   const __m256i last_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
-  const __m256i half = _mm256_set1_epi32(1 << (kResizeWeightBits - 1));
-  for (int64_t x = 0; x < out_width; ++x) {
+  __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi32(1 << (kResizeWeightBits - 1));
+  for (int32_t k = 0; k < count; k += 4, weights += 8, row_a += 12, row_b += 12) {
+    const __m256i pixels = pair_of(row_a, row_b);
+    const __m256i a = _mm256_shuffle_epi8(pixels, first_two), b = _mm256_shuffle_epi8(pixels, last_two);
+    high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(a, two_weights(weights)), _mm256_madd_epi16(b, two_weights(weights + 2))));
+    low = _mm256_add_epi32(low, _mm256_add_epi32(_mm256_madd_epi16(a, two_weights(weights + 4)), _mm256_madd_epi16(b, two_weights(weights + 6))));
+  }
+  return joined(high, low);
+}
+
+// Four pixels of two rows a turn, so that what follows the sums is shared; the last pixels of a row one by one.
+void two_rows_rgb(const uint8_t* row_a, const uint8_t* row_b, const ResizeTaps& taps, uint8_t* out_a, uint8_t* out_b, int64_t out_width) {
+  const __m256i packed = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+  const auto sums = [&](int64_t x) {
     const int64_t offset = int64_t{taps.first[x]} * 3;
-    const int16_t* weights = taps.split + x * taps.stride * 2;
-    const int32_t count = taps.count[x];
-    __m256i high = _mm256_setzero_si256(), low = half;
-    for (int32_t k = 0; k < count; k += 4, weights += 8) {
-      const __m256i pixels = pair_of(row_a + offset + k * 3, row_b + offset + k * 3);
-      const __m256i a = _mm256_shuffle_epi8(pixels, first_two), b = _mm256_shuffle_epi8(pixels, last_two);
-      high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(a, two_weights(weights)), _mm256_madd_epi16(b, two_weights(weights + 2))));
-      low = _mm256_add_epi32(low, _mm256_add_epi32(_mm256_madd_epi16(a, two_weights(weights + 4)), _mm256_madd_epi16(b, two_weights(weights + 6))));
-    }
-    const __m256i words = _mm256_packs_epi32(joined(high, low), _mm256_setzero_si256());
+    return pixel_rgb(row_a + offset, row_b + offset, taps.split + x * taps.stride * 2, taps.count[x]);
+  };
+  int64_t x = 0;
+  // Sixteen bytes are written for twelve: two pixels more must follow.
+  for (; x + 6 <= out_width; x += 4) {
+    const __m256i words = _mm256_packs_epi32(sums(x), sums(x + 1)), more = _mm256_packs_epi32(sums(x + 2), sums(x + 3));
+    const __m256i bytes = _mm256_shuffle_epi8(_mm256_packus_epi16(words, more), packed);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out_a + x * 3), _mm256_castsi256_si128(bytes));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out_b + x * 3), _mm256_extracti128_si256(bytes, 1));
+  }
+  for (; x < out_width; ++x) {
+    const __m256i words = _mm256_packs_epi32(sums(x), _mm256_setzero_si256());
     const __m256i bytes = _mm256_packus_epi16(words, words);
     const int32_t a = _mm256_extract_epi32(bytes, 0), b = _mm256_extract_epi32(bytes, 4);
-    // Four bytes a pixel, of which the next pixel overwrites the last; nothing comes after the last pixel.
-    const size_t size = x + 1 < out_width ? 4 : 3;
-    std::memcpy(out_a + x * 3, &a, size);
-    std::memcpy(out_b + x * 3, &b, size);
+    std::memcpy(out_a + x * 3, &a, 3);
+    std::memcpy(out_b + x * 3, &b, 3);
   }
 }
 

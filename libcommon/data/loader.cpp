@@ -21,7 +21,7 @@ struct ImageLoader::Slot {
   std::vector<uint8_t> flip;    // [B]
   std::vector<std::optional<PixelBox>> erase;  // [B]
   std::vector<BadImage> bad;
-  AlignedBuffer pixels;         // [B, H, W, C] u8
+  AlignedBuffer pixels;         // [B, H, W, C] u8; on the CPU of one image, which is finished while it is in the cache
   AlignedBuffer finished;       // on the CPU: [B, C, H, W] f32 or bf16
 
   // One image at a time.
@@ -117,6 +117,7 @@ ImageLoader::ImageLoader(const LabelledImages& images, const Normalization& norm
     : images_(images), normalization_(normalization), plans_(plans), epoch_(epoch), options_(options), channels_(num_channels(images)) {
   for (const BatchPlan& plan : plans) {
     most_pixels_ = std::max(most_pixels_, plan.height * plan.width * static_cast<int64_t>(plan.indices.size()));
+    largest_image_ = std::max(largest_image_, plan.height * plan.width);
     for (const int64_t index : plan.indices) FT_CHECK(index >= 0 && index < num_images(images), "sample {} of {}", index, num_images(images));
   }
   prefetcher_ = std::make_unique<Prefetcher<Slot>>(options.threads, options.threads == 0 ? 1 : options.batches_ahead + 1, first_batch,
@@ -135,7 +136,9 @@ void ImageLoader::prepare(int64_t job, Slot& slot) const {
   slot.erase.clear();
   slot.bad.clear();
   // Room for the largest batch at once: buffers never move and are faulted in only once.
-  slot.pixels.reserve(most_pixels_ * channels_);
+  const bool cpu = options_.device.is_cpu();
+  slot.pixels.reserve((cpu ? largest_image_ : most_pixels_) * channels_);
+  if (cpu) slot.finished.reserve(most_pixels_ * channels_ * static_cast<int64_t>(at::elementSize(options_.dtype)));
   for (const int64_t index : plan.indices) {
     try {
       add_sample(index, plan, slot);
@@ -147,7 +150,6 @@ void ImageLoader::prepare(int64_t job, Slot& slot) const {
   if (slot.labels.empty() && !slot.bad.empty()) {
     FT_FAIL(ExitCode::kInput, "none of the {} images of a batch can be used; the first: {}", slot.bad.size(), slot.bad[0].why);
   }
-  finish(plan, slot);
 }
 
 void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) const {
@@ -183,7 +185,8 @@ void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) c
   }
 
   const auto position = static_cast<int64_t>(slot.labels.size());
-  uint8_t* const target = static_cast<uint8_t*>(slot.pixels.data()) + position * plan.height * plan.width * channels_;
+  const bool cpu = options_.device.is_cpu();
+  uint8_t* const target = static_cast<uint8_t*>(slot.pixels.data()) + (cpu ? 0 : position) * plan.height * plan.width * channels_;
   resize_view(source, static_cast<int>(channels_), view, options_.filter, plan.height, plan.width, target, slot.workspace);
   std::optional<PixelBox> erase;
   if (options_.augment) {
@@ -197,22 +200,25 @@ void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) c
     }
     erase = drawn.erase;
   }
+  if (cpu) finish(target, view.flip, erase, plan, position, slot);
   slot.labels.push_back(label);
   slot.flip.push_back(view.flip ? 1 : 0);
   slot.erase.push_back(erase);
 }
 
-// On the CPU, by the loader's thread: bytes to normalised floats.
-void ImageLoader::finish(const BatchPlan& plan, Slot& slot) const {
-  if (!options_.device.is_cpu()) return;
+// One image's bytes to normalised floats.
+void ImageLoader::finish(const uint8_t* pixels, bool flip, const std::optional<PixelBox>& erase, const BatchPlan& plan, int64_t position, Slot& slot) const {
+  const PixelShape shape{plan.height, plan.width, channels_};
   const int64_t element_bytes = static_cast<int64_t>(at::elementSize(options_.dtype));
+  void* const out = static_cast<uint8_t*>(slot.finished.data()) + position * shape.values() * element_bytes;
+  const uint8_t mirrored = flip ? 1 : 0;
   kernels::BatchFinishArgs args;
-  args.in = static_cast<const uint8_t*>(slot.pixels.data());
-  args.flip = slot.flip.data();
+  args.in = pixels;
+  args.flip = &mirrored;
   args.mean = normalization_.mean.data();
   args.std = normalization_.std.data();
-  args.out = slot.finished.reserve(most_pixels_ * channels_ * element_bytes);
-  args.batch = static_cast<int64_t>(slot.labels.size());
+  args.out = out;
+  args.batch = 1;
   args.height = plan.height;
   args.width = plan.width;
   args.channels = static_cast<int>(channels_);
@@ -221,11 +227,7 @@ void ImageLoader::finish(const BatchPlan& plan, Slot& slot) const {
   args.num_threads = 1;
   const kernels::Status status = kernels::batch_finish({}, args, {});
   FT_CHECK(status == kernels::Status::kOk, "batch_finish: {}", kernels::status_text(status));
-  const PixelShape shape{plan.height, plan.width, channels_};
-  for (size_t i = 0; i < slot.erase.size(); ++i) {
-    if (!slot.erase[i]) continue;
-    zero_box(static_cast<uint8_t*>(slot.finished.data()) + static_cast<int64_t>(i) * shape.values() * element_bytes, shape, element_bytes, options_.channels_last, *slot.erase[i]);
-  }
+  if (erase) zero_box(out, shape, element_bytes, options_.channels_last, *erase);
 }
 
 bool ImageLoader::next(Batch& batch) {

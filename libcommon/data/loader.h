@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -87,7 +88,7 @@ class ImageLoader {
   struct Slot;
   void prepare(int64_t job, Slot& slot) const;
   void add_sample(int64_t index, const BatchPlan& plan, Slot& slot) const;
-  void finish(const BatchPlan& plan, Slot& slot) const;
+  void finish(const uint8_t* pixels, bool flip, const std::optional<PixelBox>& erase, const BatchPlan& plan, int64_t position, Slot& slot) const;
 
   const LabelledImages& images_;
   const Normalization& normalization_;
@@ -95,7 +96,8 @@ class ImageLoader {
   int64_t epoch_;
   LoaderOptions options_;
   int64_t channels_;
-  int64_t most_pixels_ = 0;  // of any batch
+  int64_t most_pixels_ = 0;    // of any batch
+  int64_t largest_image_ = 0;  // pixels
   std::unique_ptr<Prefetcher<Slot>> prefetcher_;
 };
 
