@@ -15,7 +15,7 @@ import time
 import torch
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-BATCH = 64
+BATCH = 16  # as bench-loader
 
 
 def dataset(form, folder, size):

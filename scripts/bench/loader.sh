@@ -21,11 +21,11 @@ export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=671
 printf 'commit %s, %s, %s threads, %s px, %s rounds\n\n' "$(git -C "$root" rev-parse --short=12 HEAD)" "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)" "$threads" "$size" "$rounds"
 printf '| photographs | Fettle, images/s | share of decoding alone | Pillow transforms | tensor transforms | ratio to Pillow | ratio to tensors |\n|---|---|---|---|---|---|---|\n'
 compare() { # label folder mode seconds
-  "$python" "$here/loader.py" best "$2" "$size" "$threads" >"$work/best"
+  "$python" -W ignore "$here/loader.py" best "$2" "$size" "$threads" >"$work/best"
   : >"$work/rounds"
   for ((round = 0; round < rounds; ++round)); do
     "$bench" "$2" "$size" "$threads" "$3" "$4" >>"$work/rounds"
-    "$python" "$here/loader.py" time "$2" "$size" "$threads" "$work/best" "$4" >>"$work/rounds"
+    "$python" -W ignore "$here/loader.py" time "$2" "$size" "$threads" "$work/best" "$4" >>"$work/rounds"
   done
   "$python" "$here/loader.py" report "$1" "$work/rounds"
 }
