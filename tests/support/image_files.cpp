@@ -16,9 +16,19 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "tests/support/expect_error.h"
+
 namespace fettle::test {
 
 std::span<const uint8_t> as_bytes(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
+
+Image decode(std::string_view file, const DecodeOptions& options) { return decode_image(as_bytes(file), "'f'", options); }
+
+void refused(const std::string& part, std::string_view file) {
+  INFO(part);
+  expect_error(ExitCode::kInput, "'f' ", [&] { decode(file); });
+  expect_error(ExitCode::kInput, part, [&] { decode(file); });
+}
 
 std::string little_endian(uint64_t value, int bytes) {
   std::string out;

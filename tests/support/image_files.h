@@ -15,6 +15,10 @@ std::span<const uint8_t> as_bytes(std::string_view text);
 std::string little_endian(uint64_t value, int bytes);
 std::string big_endian(uint64_t value, int bytes);
 
+// What a decoder makes of a file called 'f', and that it refuses one: with kInput, the file's name and `part` in the message.
+Image decode(std::string_view file, const DecodeOptions& options = {});
+void refused(const std::string& part, std::string_view file);
+
 // Waves of colour with a little noise and some hard edges, the same for the same sizes and seed.
 Image test_picture(int64_t height, int64_t width, uint32_t seed = 1);
 

@@ -11,18 +11,6 @@
 using namespace fettle;
 using namespace fettle::test;
 
-namespace {
-
-Image decode(const std::string& file, const DecodeOptions& options = {}) { return decode_image(as_bytes(file), "'f'", options); }
-
-void refused(const std::string& part, const std::string& file) {
-  INFO(part);
-  expect_error(ExitCode::kInput, "'f'", [&] { decode(file); });
-  expect_error(ExitCode::kInput, part, [&] { decode(file); });
-}
-
-}  // namespace
-
 TEST_CASE("image: the format is told by the first bytes") {
   const Image picture = test_picture(6, 9);
   const std::string ppm = "P6 9 6 255\n" + std::string(picture.pixels.begin(), picture.pixels.end());

@@ -16,14 +16,6 @@ using namespace fettle::test;
 
 namespace {
 
-Image decode(const std::string& file, const DecodeOptions& options = {}) { return decode_image(as_bytes(file), "'f'", options); }
-
-void refused(const std::string& part, const std::string& file) {
-  INFO(part);
-  expect_error(ExitCode::kInput, "'f' ", [&] { decode(file); });
-  expect_error(ExitCode::kInput, part, [&] { decode(file); });
-}
-
 // libjpeg-turbo as everybody calls it.
 Image plain_decode(const std::string& file) {
   jpeg_decompress_struct jpeg;

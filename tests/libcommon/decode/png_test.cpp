@@ -1,21 +1,12 @@
 #include <catch2/catch.hpp>
 
 #include "decode/image.h"
-#include "tests/support/expect_error.h"
 #include "tests/support/image_files.h"
 
 using namespace fettle;
 using namespace fettle::test;
 
 namespace {
-
-Image decode(const std::string& file) { return decode_image(as_bytes(file), "'f'"); }
-
-void refused(const std::string& part, const std::string& file) {
-  INFO(part);
-  expect_error(ExitCode::kInput, "'f' ", [&] { decode(file); });
-  expect_error(ExitCode::kInput, part, [&] { decode(file); });
-}
 
 std::string header_chunk(uint64_t height, uint64_t width, int depth = 8, int color_type = 2) {
   return png_chunk("IHDR", big_endian(width, 4) + big_endian(height, 4) + static_cast<char>(depth) + static_cast<char>(color_type) + std::string(3, '\0'));

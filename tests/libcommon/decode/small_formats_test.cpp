@@ -4,21 +4,12 @@
 #include <algorithm>
 
 #include "decode/image.h"
-#include "tests/support/expect_error.h"
 #include "tests/support/image_files.h"
 
 using namespace fettle;
 using namespace fettle::test;
 
 namespace {
-
-Image decode(const std::string& file) { return decode_image(as_bytes(file), "'f'"); }
-
-void refused(const std::string& part, const std::string& file) {
-  INFO(part);
-  expect_error(ExitCode::kInput, "'f' ", [&] { decode(file); });
-  expect_error(ExitCode::kInput, part, [&] { decode(file); });
-}
 
 void refused_when_cut(const std::string& file) {
   decode(file);

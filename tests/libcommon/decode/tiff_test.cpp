@@ -2,22 +2,14 @@
 
 #include <tiffio.h>
 
+#include "base/errors.h"
 #include "decode/image.h"
-#include "tests/support/expect_error.h"
 #include "tests/support/image_files.h"
 
 using namespace fettle;
 using namespace fettle::test;
 
 namespace {
-
-Image decode(const std::string& file) { return decode_image(as_bytes(file), "'f'"); }
-
-void refused(const std::string& part, const std::string& file) {
-  INFO(part);
-  expect_error(ExitCode::kInput, "'f' ", [&] { decode(file); });
-  expect_error(ExitCode::kInput, part, [&] { decode(file); });
-}
 
 std::vector<uint16_t> noise(size_t count, int bits) {
   std::vector<uint16_t> out;

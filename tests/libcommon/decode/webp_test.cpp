@@ -1,21 +1,12 @@
 #include <catch2/catch.hpp>
 
 #include "decode/image.h"
-#include "tests/support/expect_error.h"
 #include "tests/support/image_files.h"
 
 using namespace fettle;
 using namespace fettle::test;
 
 namespace {
-
-Image decode(const std::string& file) { return decode_image(as_bytes(file), "'f'"); }
-
-void refused(const std::string& part, const std::string& file) {
-  INFO(part);
-  expect_error(ExitCode::kInput, "'f' ", [&] { decode(file); });
-  expect_error(ExitCode::kInput, part, [&] { decode(file); });
-}
 
 // The chunk of a simple file's bitstream.
 std::string bitstream(const Image& image) { return encode_webp(image).substr(12); }
