@@ -5,6 +5,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "dataset/classes.h"
 
 namespace fettle {
 namespace {
@@ -110,19 +111,17 @@ ClassFolders label_by_folder(const FileList& files, std::string_view part, const
   }
   std::sort(level.folders.begin(), level.folders.end(), [](const Folder& a, const Folder& b) { return a.name < b.name; });
 
-  std::vector<std::pair<std::string, const Folder*>> lowered;
+  ClassFolders found;
   for (const Folder& folder : level.folders) {
     FT_REQUIRE(folder.images_below > 0, "the class folder {} of {} holds no images", quote(folder.name), where);
-    lowered.emplace_back(to_lower(folder.name), &folder);
+    found.class_names.push_back(folder.name);
   }
-  std::sort(lowered.begin(), lowered.end());
-  const auto twin = std::adjacent_find(lowered.begin(), lowered.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
-  FT_REQUIRE(twin == lowered.end(), "the classes {} and {} of {} differ only in case", quote(twin->second->name), quote(std::next(twin)->second->name), where);
+  require_names_differ(found.class_names, where);
 
-  ClassFolders found;
   size_t num_images = 0;
   for (const Folder& folder : level.folders) num_images += static_cast<size_t>(folder.images_below);
   found.images.reserve(num_images);
+  int32_t label = 0;
   for (const Folder& folder : level.folders) {
     const size_t begin = found.images.size();
     for (size_t i = folder.begin; i < folder.end; ++i) {
@@ -132,7 +131,7 @@ ClassFolders label_by_folder(const FileList& files, std::string_view part, const
       FT_REQUIRE(entry.kind == FileKind::kFile, "the image {} in {} is a link, which is not followed", quote_path(path), quote_path(name));
       FT_REQUIRE(found.images.size() == begin || files.path(found.images.back()) != path, "{} has the member {} twice", quote_path(name), quote_path(path));
       found.images.push_back(entry);
-      found.images.back().label = static_cast<int32_t>(found.class_names.size());
+      found.images.back().label = label;
     }
     // The list has a folder's files amid its folders; here they come before them, and folders are ordered by whole path.
     const auto before = [&](const FileEntry& a, const FileEntry& b) {
@@ -143,7 +142,7 @@ ClassFolders label_by_folder(const FileList& files, std::string_view part, const
     };
     const auto images = found.images.begin() + static_cast<std::ptrdiff_t>(begin);
     if (!std::is_sorted(images, found.images.end(), before)) std::sort(images, found.images.end(), before);
-    found.class_names.push_back(folder.name);
+    ++label;
   }
   return found;
 }

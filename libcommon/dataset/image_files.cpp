@@ -16,6 +16,7 @@
 #include "base/human.h"
 #include "base/text.h"
 #include "dataset/class_tree.h"
+#include "dataset/classes.h"
 #include "dataset/dataset_id.h"
 #include "dataset/image_set.h"
 #include "dataset/label_list.h"
@@ -264,11 +265,7 @@ ListedFiles read_list(const std::string& data, const OpenFolder& folder, bool ha
   if (!sorted.empty()) {
     for (FileEntry& entry : listed.files.entries) entry.label = sorted[static_cast<size_t>(entry.label)];
   }
-  std::map<std::string, const std::string*> lowered;
-  for (const std::string& name : listed.class_names) {
-    const auto [twin, unique] = lowered.emplace(to_lower(name), &name);
-    FT_REQUIRE(unique, "the classes {} and {} of {} differ only in case", quote(*twin->second), quote(name), quote_path(data));
-  }
+  require_names_differ(listed.class_names, quote_path(data));
   return listed;
 }
 
@@ -310,18 +307,12 @@ void require_labels_below(const Part& part, int64_t num_classes) {
           num_classes - 1);
 }
 
-// The number of distinct labels, which must be 0, 1, ... without a gap.
-int64_t count_classes(const Part& part) {
+int64_t count_labels(const Part& part) {
   int32_t largest = 0;
   for (const FileEntry& file : part.files) largest = std::max(largest, file.label);
   std::vector<bool> seen(static_cast<size_t>(largest) + 1);
   for (const FileEntry& file : part.files) seen[static_cast<size_t>(file.label)] = true;
-  const auto missing = std::find(seen.begin(), seen.end(), false);
-  if (missing != seen.end()) {
-    throw Error(ExitCode::kInput, fmt::format("{} has labels up to {} but none is {}: expected 0 to C-1 without a gap", part.name, largest, missing - seen.begin()),
-                fmt::format("--num-classes {} if some classes are meant to have no images", seen.size()));
-  }
-  return static_cast<int64_t>(seen.size());
+  return count_classes(seen, part.name);
 }
 
 int64_t number_of_classes(const Part& train, std::optional<int64_t> num_classes) {
@@ -331,7 +322,7 @@ int64_t number_of_classes(const Part& train, std::optional<int64_t> num_classes)
     FT_REQUIRE_USAGE(!num_classes || *num_classes == count, "num_classes is {}, but {} has {} classes by name", *num_classes, train.name, count);
     return count;
   }
-  const int64_t count = num_classes ? *num_classes : count_classes(train);
+  const int64_t count = num_classes ? *num_classes : count_labels(train);
   require_labels_below(train, count);
   return count;
 }

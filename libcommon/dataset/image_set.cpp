@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.h"
+#include "dataset/classes.h"
 #include "decode/idx.h"
 
 namespace fettle {
@@ -56,19 +57,11 @@ void require_labels_below(const LabelledImages& part, int64_t num_classes) {
           "'{}' has the label {} at position {}, expected 0 to {}", part.labels_path.string(), *bad, bad - labels.begin(), num_classes - 1);
 }
 
-// The number of distinct labels, which must be 0, 1, ... without a gap.
-int64_t count_classes(const LabelledImages& part) {
+int64_t count_labels(const LabelledImages& part) {
   const auto& labels = part.set.labels;
   std::vector<bool> seen(static_cast<size_t>(*std::max_element(labels.begin(), labels.end())) + 1);
   for (const int64_t label : labels) seen[static_cast<size_t>(label)] = true;
-  const auto missing = std::find(seen.begin(), seen.end(), false);
-  if (missing != seen.end()) {
-    throw Error(ExitCode::kInput,
-                fmt::format("'{}' has labels up to {} but none is {}: expected 0 to C-1 without a gap",
-                            part.labels_path.string(), seen.size() - 1, missing - seen.begin()),
-                fmt::format("--num-classes {} if some classes are meant to have no images", seen.size()));
-  }
-  return static_cast<int64_t>(seen.size());
+  return count_classes(seen, fmt::format("'{}'", part.labels_path.string()));
 }
 
 }  // namespace
@@ -89,7 +82,7 @@ ImageDataset load_image_dataset(const std::string& data, std::optional<int64_t> 
   FT_REQUIRE(test.set.height == train.set.height && test.set.width == train.set.width,
              "the test images in '{}' are {}x{}, expected {}x{} as for training", folder.string(),
              test.set.height, test.set.width, train.set.height, train.set.width);
-  const int64_t count = num_classes ? *num_classes : count_classes(train);
+  const int64_t count = num_classes ? *num_classes : count_labels(train);
   require_labels_below(train, count);
   require_labels_below(test, count);
   train.set.num_classes = count;
