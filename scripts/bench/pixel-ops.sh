@@ -4,24 +4,16 @@
 # blur, whose float sums may differ by one level), then they are timed alternately, by the thread's CPU time. Prints a Markdown
 # table of medians in microseconds (smallest-largest round) and of the ratio: below 1 Fettle is faster.
 #   scripts/bench/pixel-ops.sh [ROUNDS] [SAMPLES]      default 5 rounds of 9 samples of 2 ms; takes about three minutes
-# The first run makes a virtual environment with torch 2.11.0, torchvision 0.26.0 and Pillow 13.0.0 in ~/.cache/fettle/bench-venv.
+# The virtual environment is scripts/bench/python.sh's, with torchvision and Pillow 13.0.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 rounds=${1:-5} samples=${2:-9}
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/fettle
-python=$cache/bench-venv/bin/python
-if ! "$python" -c 'import torchvision, PIL, numpy' 2>/dev/null; then
-  printf 'bench: making %s\n' "$cache/bench-venv" >&2
-  [ -x "$python" ] || python3 -m venv "$cache/bench-venv" || { echo "bench: try: apt-get install python3-venv" >&2; exit 4; }
-  "$python" -m pip install -q torch==2.11.0 torchvision==0.26.0 pillow==13.0.0 numpy safetensors >&2
-fi
-# The operations need no LibTorch: a build of the ground floor alone.
-(cd "$root" && cmake -S . -B build/bench-ground -G Ninja -DCMAKE_BUILD_TYPE=Release -DFETTLE_TORCH=OFF -DFETTLE_CUDA=OFF -DFETTLE_TESTS=OFF >/dev/null &&
-  cmake --build build/bench-ground --target bench-augment >/dev/null)
+python=$("$here/python.sh" torchvision==0.26.0 pillow==13.0.0)
+(cd "$root" && cmake --preset release >/dev/null && cmake --build --preset release --target bench-augment >/dev/null)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-bench=$root/build/bench-ground/bin/bench-augment
+bench=$root/build/release/bin/bench-augment
 printf 'commit %s, %s, %s\n\n' "$(git -C "$root" rev-parse --short=12 HEAD)" "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)" \
   "$("$python" -c 'import PIL, torchvision; print(f"Pillow {PIL.__version__}, torchvision {torchvision.__version__}")')"
 printf '| operation, image | Fettle, us | Pillow, us | ratio |\n|---|---|---|---|\n'

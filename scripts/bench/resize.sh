@@ -3,7 +3,7 @@
 # torchvision on the same pixels, one thread, both sides alternating. Prints a Markdown table: medians over rounds of each
 # round's best in ms (smallest-largest) and the ratio to the fastest of Python's ways; says whether Pillow's pixels are met.
 #   scripts/bench/resize.sh [PHOTO] [ROUNDS]      a photograph of at least 384 x 512; default: noise; 7 rounds
-# The virtual environment is train-step.sh's, with torchvision.
+# The virtual environment is scripts/bench/python.sh's, with torchvision.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
