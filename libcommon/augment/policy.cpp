@@ -1,7 +1,6 @@
 #include "augment/policy.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -380,9 +379,7 @@ ColorJitter parse_color_jitter(std::string_view text) {
   std::vector<double> numbers;
   for (const std::string& part : split(text, ',')) {
     double number = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
-    FT_REQUIRE_USAGE(error == std::errc() && end == part.data() + part.size() && number >= 0 && std::isfinite(number),
-                     "--color-jitter '{}': '{}' is no number from 0", text, part);
+    FT_REQUIRE_USAGE(parse_number(part, number) && number >= 0, "--color-jitter '{}': '{}' is no number from 0", text, part);
     numbers.push_back(number);
   }
   FT_REQUIRE_USAGE(numbers.size() == 1 || numbers.size() == 3 || numbers.size() == 4,

@@ -1,6 +1,8 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <numeric>
 
 namespace fettle {
@@ -41,6 +43,11 @@ std::string quote(std::string_view text, size_t most) {
 }
 
 std::string quote_path(std::string_view path) { return quote(path, 4096); }
+
+bool parse_number(std::string_view text, double& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && std::isfinite(number);
+}
 
 std::string to_lower(std::string text) {
   for (char& c : text) {

@@ -15,6 +15,8 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 std::string quote(std::string_view text, size_t most = 100);
 std::string quote_path(std::string_view path);  // as quote, whole up to the longest path that the system knows (4,096 bytes)
 
+bool parse_number(std::string_view text, double& number);  // the whole text, as JSON and C write it; finite
+
 std::string to_lower(std::string text);  // of ASCII; other bytes stay
 
 // Bytes of the well-formed UTF-8 sequence at the beginning of a text that is not empty, and its code point; 0 when there is none.

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <cmath>
+#include <algorithm>
 
 #include "base/errors.h"
 #include "base/human.h"
 #include "base/text.h"
-#include "dataset/dataset_id.h"
 
 namespace fettle {
 namespace {
@@ -28,11 +26,7 @@ void parse_crop_scale(const std::string& text, CropOptions& crop) {
   const std::vector<std::string> parts = split(text, ':');
   double bounds[2] = {0, 0};
   bool fits = parts.size() == 2;
-  for (size_t i = 0; fits && i < 2; ++i) {
-    const char* const end = parts[i].data() + parts[i].size();
-    const auto [stop, error] = std::from_chars(parts[i].data(), end, bounds[i]);
-    fits = error == std::errc() && stop == end && bounds[i] > 0 && bounds[i] <= 1;
-  }
+  for (size_t i = 0; fits && i < 2; ++i) fits = parse_number(parts[i], bounds[i]) && bounds[i] > 0 && bounds[i] <= 1;
   FT_REQUIRE_USAGE(fits && bounds[0] <= bounds[1], "--crop-scale: expected MIN:MAX, shares in (0, 1], found '{}'", text);
   crop.scale_min = bounds[0];
   crop.scale_max = bounds[1];
@@ -82,7 +76,7 @@ ImageData open_idx(const DataOptions& options) {
   data.class_names = set.class_names;
   if (set.train.height == set.train.width) data.side = set.train.height;
   data.normalization = channel_statistics(set.train);
-  data.inputs = {{"data", set.folder.string(), "", DataFormat::kIdx}};
+  data.inputs = {{set.folder.string(), DataFormat::kIdx, ""}};
   data.description = fmt::format("{}: {} training and {} test images of {}x{}x{}, {} classes", set.folder.string(), with_thousands(set.train.num_images),
                                  with_thousands(set.test.num_images), set.train.height, set.train.width, set.train.channels, set.train.num_classes);
   data.train = std::move(set.train);
@@ -103,10 +97,7 @@ ImageData open_files(const DataOptions& options, std::optional<DataFormat> forma
   data.num_classes = files.num_classes;
   data.class_names = files.class_names;
   data.normalization = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};  // ImageNet's, as torchvision's references
-  for (size_t i = 0; i < files.inputs.size(); ++i) {
-    const DataInput& input = files.inputs[i];
-    data.inputs.push_back({i == 0 ? "data" : "val_data", input.path, options.hash_inputs ? "" : input.id, input.format});
-  }
+  data.inputs = files.inputs;
   data.description = fmt::format("{}, {}", describe(files), sizes_seen(files.train, {options.max_pixels}));
   data.train = std::move(files.train);
   data.validation = std::move(files.validation);
@@ -172,10 +163,13 @@ ImageData open_image_data(const DataOptions& options) {
   return open_files(options, format);
 }
 
-void complete_ids(std::vector<DataInputId>& inputs, bool hash_contents) {
-  for (DataInputId& input : inputs) {
-    if (input.id.empty()) input.id = image_data_id(input.path, input.format, hash_contents);
+std::vector<ArtifactInput> artifact_inputs(const ImageData& data, const std::filesystem::path& directory, bool hash_contents) {
+  std::vector<ArtifactInput> inputs;
+  for (const DataInput& input : data.inputs) {
+    const std::string id = hash_contents || input.id.empty() ? image_data_id(input.path, input.format, hash_contents) : input.id;
+    inputs.push_back({inputs.empty() ? "data" : "val_data", recorded_path(input.path, directory), id});
   }
+  return inputs;
 }
 
 LoaderOptions loader_options(const DataOptions& options, const ImageData& data, c10::Device device, int threads) {

@@ -3,10 +3,12 @@
 // timm's train.py.
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "artifact/manifest.h"
 #include "cli/flags.h"
 #include "data/labelled_images.h"
 #include "data/loader.h"
@@ -45,14 +47,6 @@ struct DataOptions {
 void bind(FlagTable& table, DataOptions& options);
 void validate(const DataOptions& options);
 
-// An input as the manifest records it.
-struct DataInputId {
-  std::string role;  // "data", "val_data"
-  std::string path;
-  std::string id;    // empty: image_data_id() has yet to read it
-  DataFormat format = DataFormat::kIdx;
-};
-
 // A data set with what its kind brings along: IDX files their own size, statistics and plain evaluation, photographs ImageNet's
 // mean, deviation and centre crop of 0.875.
 struct ImageData {
@@ -62,7 +56,7 @@ struct ImageData {
   std::vector<std::string> class_names;  // empty where nobody has named them
   std::optional<int64_t> side;           // of every image, where all are squares of one size
   Normalization normalization;
-  std::vector<DataInputId> inputs;
+  std::vector<DataInput> inputs;         // --data, then --val-data where it was given; ids may still be empty
   std::string description;               // one line for people
 };
 
@@ -73,8 +67,9 @@ ImageData open_image_data(const DataOptions& options);
 // --mixup-alpha and --cutmix-alpha, for the step function: batches are mixed where they are used.
 MixOptions mix_options(const DataOptions& options);
 
-// Ids that were left out at the start are computed: reading an archive takes its time.
-void complete_ids(std::vector<DataInputId>& inputs, bool hash_contents);
+// The inputs as the manifest of an artifact in `directory` records them. Ids that were left out at the start are computed: reading an
+// archive takes its time.
+std::vector<ArtifactInput> artifact_inputs(const ImageData& data, const std::filesystem::path& directory, bool hash_contents);
 
 // How a loader treats these data: threads as --workers says, or by default one, and on a GPU `threads`; what is drawn for
 // training and what evaluation shows. Seed, layout and element type are the caller's.

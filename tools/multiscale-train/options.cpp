@@ -1,6 +1,5 @@
 #include "multiscale-train/options.h"
 
-#include <charconv>
 #include <cmath>
 
 #include "base/errors.h"
@@ -15,8 +14,7 @@ struct SizeRange {
 
 double number(const std::string& text, const std::string& flag, const std::string& expected, const std::string& whole) {
   double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  FT_REQUIRE_USAGE(error == std::errc() && end == text.data() + text.size() && std::isfinite(value), "{}: expected {}, found '{}'", flag, expected, whole);
+  FT_REQUIRE_USAGE(parse_number(text, value), "{}: expected {}, found '{}'", flag, expected, whole);
   return value;
 }
 

@@ -59,7 +59,6 @@ void MultiscaleTask::start_epoch(int64_t epoch, int64_t first_batch) {
   loader_.reset();
   plans_ = plan_epoch(setup_.sampler, epoch);
   plans_epoch_ = epoch;
-  next_batch_ = first_batch;
   LoaderOptions loader = setup_.loader;
   loader.augment = true;
   loader_ = std::make_unique<ImageLoader>(setup_.data.train, setup_.data.normalization, plans_, epoch, first_batch, loader);
@@ -69,7 +68,7 @@ StepLosses MultiscaleTask::step() {
   Batch batch;
   FT_CHECK(next(*loader_, "train", setup_.data.train, batch), "the loader ended before the epoch");
   at::Tensor images = batch.images, targets = batch.labels;
-  RandomStream stream(setup_.loader.seed, "mix", plans_epoch_, next_batch_++);
+  RandomStream stream(setup_.loader.seed, "mix", plans_epoch_, batch.plan - plans_.data());
   const MixDraw draw = draw_mix(stream, mix_options(setup_.options.data), images.size(2), images.size(3));
   if (draw.kind != MixKind::kNone) {
     const MixedBatch mixed = mix(draw, images, at::one_hot(targets, setup_.data.num_classes).to(at::kFloat));

@@ -71,7 +71,6 @@ class MultiscaleTask : public TrainTask {
   std::vector<std::vector<ScaledBatch>> sequences_;  // by epoch
   mutable CostTable costs_;
   int64_t plans_epoch_ = -1;
-  int64_t next_batch_ = 0;  // of that epoch
   std::vector<BatchPlan> plans_;
   std::unique_ptr<ImageLoader> loader_;  // reads plans_
 };

@@ -136,9 +136,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   }
 
   const std::filesystem::path& directory = context.output->path();
-  std::vector<DataInputId> inputs = data.inputs;
-  complete_ids(inputs, options.data.hash_inputs);
-  for (const DataInputId& input : inputs) context.inputs.push_back({input.role, recorded_path(input.path, directory), input.id});
+  context.inputs = artifact_inputs(data, directory, options.data.hash_inputs);
   Manifest manifest = context.manifest("classifier");
   manifest.metrics = trained.last_validation;
   model->eval();

@@ -39,3 +39,15 @@ TEST_CASE("text: UTF-8 is what the standard says, no more") {
   CHECK(decode_utf8("ö!", point) == 2);
   CHECK(point == 0xf6);
 }
+
+TEST_CASE("text: a number is the whole text, and finite") {
+  double number = 0;
+  CHECK(parse_number("0.5", number));
+  CHECK(number == 0.5);
+  CHECK(parse_number("-1e3", number));
+  CHECK(number == -1000);
+  for (const char* text : {"", " 1", "1 ", "1x", "x", "+1", "inf", "nan", "1e999", "0x10"}) {
+    INFO(text);
+    CHECK_FALSE(parse_number(text, number));
+  }
+}
