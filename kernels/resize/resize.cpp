@@ -22,7 +22,7 @@ struct Axis {
 
   bool is_copy() const { return start == 0 && length == static_cast<double>(in) && in == out; }
   int64_t stride() const { return (static_cast<int64_t>(std::ceil(radius)) * 2 + 1 + 3) / 4 * 4; }
-  int64_t bytes() const { return is_copy() ? 0 : 2 * aligned(out * 4) + 2 * aligned(out * stride() * 4); }
+  int64_t bytes() const { return is_copy() ? 0 : 2 * aligned(out * 4) + 2 * aligned(out * stride() * 4) + aligned(stride() * 8); }
   double center(int64_t i) const { return start + (static_cast<double>(i) + 0.5) * (length / static_cast<double>(out)); }
 };
 
@@ -48,19 +48,22 @@ ResizeTaps make_taps(const Axis& axis, ResizeFilter filter, int64_t origin, uint
   taps.count = reinterpret_cast<int32_t*>(memory += aligned(axis.out * 4));
   taps.weights = reinterpret_cast<int32_t*>(memory += aligned(axis.out * 4));
   taps.split = reinterpret_cast<int16_t*>(memory += aligned(axis.out * taps.stride * 4));
+  auto* const values = reinterpret_cast<double*>(memory + aligned(axis.out * taps.stride * 4));
   const double narrowing = 1 / std::max(axis.length / static_cast<double>(axis.out), 1.0);
   for (int64_t i = 0; i < axis.out; ++i) {
     const double center = axis.center(i);
     const auto first = std::max<int64_t>(static_cast<int64_t>(center - axis.radius + 0.5), 0);
     const auto last = std::min<int64_t>(static_cast<int64_t>(center + axis.radius + 0.5), axis.in);
     const int64_t count = last - first;
-    const auto value = [&](int64_t k) { return filter_value(filter, (static_cast<double>(k + first) - center + 0.5) * narrowing); };
     double sum = 0;
-    for (int64_t k = 0; k < count; ++k) sum += value(k);
+    for (int64_t k = 0; k < count; ++k) {
+      values[k] = filter_value(filter, (static_cast<double>(k + first) - center + 0.5) * narrowing);
+      sum += values[k];
+    }
     int32_t* const weights = taps.weights + i * taps.stride;
     int16_t* const split = taps.split + i * taps.stride * 2;
     for (int64_t k = 0; k < taps.stride; ++k) {
-      const double weight = k < count && sum != 0 ? value(k) / sum * (1 << kResizeWeightBits) : 0;
+      const double weight = k < count && sum != 0 ? values[k] / sum * (1 << kResizeWeightBits) : 0;
       weights[k] = static_cast<int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
       const int64_t at = k / 4 * 8 + k % 4;
       split[at] = static_cast<int16_t>(weights[k] >> kResizeLowBits);
