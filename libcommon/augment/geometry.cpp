@@ -10,6 +10,14 @@ namespace {
 
 int64_t round_half_even(double value) { return std::llrint(value); }
 
+// The sides of the largest box with a ratio that is allowed.
+std::pair<int64_t, int64_t> largest_box(int64_t height, int64_t width, const CropOptions& options) {
+  const double ratio = static_cast<double>(width) / static_cast<double>(height);
+  if (ratio < options.ratio_min) return {std::clamp<int64_t>(round_half_even(static_cast<double>(width) / options.ratio_min), 1, height), width};
+  if (ratio > options.ratio_max) return {height, std::clamp<int64_t>(round_half_even(static_cast<double>(height) * options.ratio_max), 1, width)};
+  return {height, width};
+}
+
 }  // namespace
 
 std::pair<int64_t, int64_t> box_sides(int64_t height, int64_t width, double share, double ratio) {
@@ -30,18 +38,19 @@ Geometry draw_geometry(RandomStream& stream, int64_t height, int64_t width, cons
     geometry = {stream.below(height - h + 1), stream.below(width - w + 1), h, w, false};
   }
   if (geometry.height == 0) {
-    const double ratio = static_cast<double>(width) / static_cast<double>(height);
-    int64_t h = height;
-    int64_t w = width;
-    if (ratio < options.ratio_min) {
-      h = std::clamp<int64_t>(round_half_even(static_cast<double>(w) / options.ratio_min), 1, height);
-    } else if (ratio > options.ratio_max) {
-      w = std::clamp<int64_t>(round_half_even(static_cast<double>(h) * options.ratio_max), 1, width);
-    }
+    const auto [h, w] = largest_box(height, width, options);
     geometry = {(height - h) / 2, (width - w) / 2, h, w, false};
   }
   geometry.flip = stream.bernoulli(options.flip_probability);
   return geometry;
+}
+
+std::pair<int64_t, int64_t> smallest_crop(int64_t height, int64_t width, const CropOptions& options) {
+  const auto [last_height, last_width] = largest_box(height, width, options);
+  // A pixel less: a drawn ratio is the exponential of a logarithm.
+  const int64_t lowest = box_sides(height, width, options.scale_min, options.ratio_max).first - 1;
+  const int64_t narrowest = box_sides(height, width, options.scale_min, options.ratio_min).second - 1;
+  return {std::clamp<int64_t>(lowest, 1, last_height), std::clamp<int64_t>(narrowest, 1, last_width)};
 }
 
 View crop_view(const Geometry& geometry, int64_t out_height, int64_t out_width) {

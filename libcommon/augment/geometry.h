@@ -25,6 +25,9 @@ struct CropOptions {
 // the flip.
 Geometry draw_geometry(RandomStream& stream, int64_t height, int64_t width, const CropOptions& options);
 
+// (height, width) that no crop of draw_geometry() goes below.
+std::pair<int64_t, int64_t> smallest_crop(int64_t height, int64_t width, const CropOptions& options);
+
 // The sides (height, width) of a box that covers `share` of an image's area at width / height = ratio, each rounded to the
 // nearest whole number, ties to even; they may exceed the image's.
 std::pair<int64_t, int64_t> box_sides(int64_t height, int64_t width, double share, double ratio);

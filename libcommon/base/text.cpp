@@ -49,6 +49,24 @@ bool parse_number(std::string_view text, double& number) {
   return error == std::errc() && end == text.data() + text.size() && std::isfinite(number);
 }
 
+bool parse_bytes(std::string_view text, int64_t& bytes) {
+  const size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
+  double number = 0;
+  if (!parse_number(text.substr(0, end), number)) return false;
+  const std::string unit = to_lower(std::string(text.substr(end)));
+  if (!unit.empty() && unit != "b") {
+    constexpr std::string_view kPrefixes = "kmgt";
+    const size_t power = kPrefixes.find(unit[0]);
+    const std::string rest = unit.substr(1);
+    if (power == std::string_view::npos || (!rest.empty() && rest != "b" && rest != "ib")) return false;
+    number *= std::pow(rest == "b" ? 1000.0 : 1024.0, static_cast<double>(power + 1));
+  }
+  constexpr double kMost = static_cast<double>(int64_t{1} << 62);
+  if (number > kMost) return false;
+  bytes = static_cast<int64_t>(number);
+  return true;
+}
+
 std::string to_lower(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

@@ -17,6 +17,10 @@ std::string quote_path(std::string_view path);  // as quote, whole up to the lon
 
 bool parse_number(std::string_view text, double& number);  // the whole text, as JSON and C write it; finite
 
+// "512", "1.5GiB", "4G", "500MB": K, M, G, T and KiB to TiB are powers of 1024, KB to TB powers of 1000, as coreutils have it; in any
+// case. Whole bytes, rounded down, from 0 to 2^62.
+bool parse_bytes(std::string_view text, int64_t& bytes);
+
 std::string to_lower(std::string text);  // of ASCII; other bytes stay
 
 // Bytes of the well-formed UTF-8 sequence at the beginning of a text that is not empty, and its code point; 0 when there is none.

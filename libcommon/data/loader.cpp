@@ -27,26 +27,26 @@ struct ImageLoader::Slot {
   // One image at a time.
   std::optional<ImageDecoder> decoder;
   std::vector<uint8_t> file;
-  Image image;
+  CachedImage decoded;
   AlignedBuffer workspace;      // of the resizing kernel
   std::vector<uint8_t> scratch; // of pixel operations
 };
 
-namespace {
-
-struct Source {
+struct ImageLoader::Source {
   const uint8_t* pixels = nullptr;  // [.., width, C]
   int64_t width = 0;
 };
 
-// source to target [height, width, C].
-void resize_view(const Source& source, int channels, const View& view, kernels::ResizeFilter filter, int64_t height, int64_t width, uint8_t* target,
-                 AlignedBuffer& workspace) {
+namespace {
+
+// The view of pixels [.., source_width, C] to target [height, width, C].
+void resize_view(const uint8_t* source, int64_t source_width, int channels, const View& view, kernels::ResizeFilter filter, int64_t height, int64_t width,
+                 uint8_t* target, AlignedBuffer& workspace) {
   kernels::ResizeArgs args;
-  args.in = source.pixels + (view.top * source.width + view.left) * channels;
+  args.in = source + (view.top * source_width + view.left) * channels;
   args.in_height = view.height;
   args.in_width = view.width;
-  args.in_stride = source.width * channels;
+  args.in_stride = source_width * channels;
   args.channels = channels;
   args.top = view.box_top;
   args.left = view.box_left;
@@ -82,6 +82,25 @@ View placed_view(const View& crop, const PlacedBox& placed, const Image& image) 
   return view;
 }
 
+// Where a training crop lies in the whole picture at 1 / denominator.
+PlacedBox shrunk(const View& crop, int64_t denominator) {
+  const auto part = [denominator](int64_t pixels) { return static_cast<double>(pixels) / static_cast<double>(denominator); };
+  return {part(crop.top), part(crop.left), part(crop.height), part(crop.width)};
+}
+
+int64_t shrunk_bytes(int64_t height, int64_t width, int64_t denominator) {
+  return (height + denominator - 1) / denominator * ((width + denominator - 1) / denominator) * 3;
+}
+
+bool must_turn(const ImageInfo& info, const LoaderOptions& options) { return options.exif_orientation && info.orientation != 1; }
+
+// The shrink that an image is kept at, and read at where it is not kept.
+int64_t cached_denominator(const ImageInfo& info, ImageDecoder& decoder, const LoaderOptions& options, const ImageCache& cache) {
+  if (options.exact_decode || must_turn(info, options)) return 1;
+  const auto [lowest, narrowest] = smallest_crop(info.height, info.width, options.crop);
+  return decoder.denominator(lowest, narrowest, cache.target_height(), cache.target_width());
+}
+
 }  // namespace
 
 Normalization channel_statistics(const ImageSet& images) {
@@ -108,8 +127,14 @@ Normalization channel_statistics(const ImageSet& images) {
 }
 
 std::string pipeline_id(const LoaderOptions& options) {
-  return fmt::format("libjpeg-turbo/{}; resize/{}/antialias/u8; {}", options.exact_decode ? "exact" : "scaled",
+  std::string decoding = options.exact_decode ? "exact" : "scaled";
+  if (options.cache && !options.exact_decode) decoding += fmt::format("-for-{}x{}", options.cache->target_height(), options.cache->target_width());
+  return fmt::format("libjpeg-turbo/{}; resize/{}/antialias/u8; {}", decoding,
                      options.filter == kernels::ResizeFilter::kBilinear ? "bilinear" : "bicubic", pipeline_id(options.pixel_ops));
+}
+
+int64_t cached_bytes(const ImageInfo& info, ImageDecoder& decoder, const LoaderOptions& options, const ImageCache& cache) {
+  return shrunk_bytes(info.height, info.width, cached_denominator(info, decoder, options, cache));
 }
 
 ImageLoader::ImageLoader(const LabelledImages& images, const Normalization& normalization, const std::vector<BatchPlan>& plans, int64_t epoch,
@@ -152,42 +177,76 @@ void ImageLoader::prepare(int64_t job, Slot& slot) const {
   }
 }
 
-void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) const {
-  const auto view_of = [&](int64_t height, int64_t width) {
-    if (!options_.augment) return center_view(height, width, plan.height, plan.width, options_.crop_share);
-    RandomStream stream(options_.seed, "geometry", epoch_, index);
-    return crop_view(draw_geometry(stream, height, width, options_.crop), plan.height, plan.width);
-  };
+View ImageLoader::view_of(int64_t index, int64_t height, int64_t width, const BatchPlan& plan) const {
+  if (!options_.augment) return center_view(height, width, plan.height, plan.width, options_.crop_share);
+  RandomStream stream(options_.seed, "geometry", epoch_, index);
+  return crop_view(draw_geometry(stream, height, width, options_.crop), plan.height, plan.width);
+}
 
+View ImageLoader::open_cached(const CachedImage& cached, int64_t index, const BatchPlan& plan, Source& source) const {
+  source = {cached.image.pixels.data(), cached.image.width};
+  const View view = view_of(index, cached.height, cached.width, plan);
+  return placed_view(view, shrunk(view, cached.denominator), cached.image);
+}
+
+// What the sample's view needs of its file, decoded.
+View ImageLoader::open_image(int64_t index, const BatchPlan& plan, Slot& slot, Source& source) const {
+  const ImageFiles& files = std::get<ImageFiles>(images_);
+  if (!slot.decoder) slot.decoder.emplace(options_.decode);
+  ImageDecoder& decoder = *slot.decoder;
+  const ImageInfo info = decoder.open(files.read(index, slot.file), files.name(index));
+  const bool turn = must_turn(info, options_);
+  const bool on_its_side = turn && info.orientation >= 5;
+  const int64_t height = on_its_side ? info.width : info.height, width = on_its_side ? info.height : info.width;
+  const View view = view_of(index, height, width, plan);
+  ImageCache* const cache = options_.augment ? options_.cache.get() : nullptr;
+  const bool exact = !options_.augment || options_.exact_decode || turn;
+  int64_t denominator = 1;
+  if (cache != nullptr) {
+    denominator = cached_denominator(info, decoder, options_, *cache);
+  } else if (!exact) {
+    denominator = decoder.denominator(view.height, view.width, plan.height, plan.width);
+  }
+
+  CachedImage& decoded = slot.decoded;
+  const bool keep = cache != nullptr && cache->has_room(shrunk_bytes(height, width, denominator));
+  PlacedBox placed = shrunk(view, denominator);
+  if (exact || keep) {
+    if (denominator == 1) {
+      decoder.decode(decoded.image);
+    } else {
+      decoder.decode_box({0, 0, height, width}, denominator, decoded.image);
+    }
+    if (turn) apply_orientation(decoded.image, info.orientation);
+  } else {
+    placed = decoder.decode_box({view.top, view.left, view.height, view.width}, denominator, decoded.image);
+  }
+  source = {decoded.image.pixels.data(), decoded.image.width};
+  if (keep) {
+    decoded.height = height, decoded.width = width, decoded.denominator = denominator;
+    cache->add(index, decoded);
+  }
+  return options_.augment ? placed_view(view, placed, decoded.image) : view;
+}
+
+void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) const {
   View view;
   Source source;
   int64_t label = 0;
   if (const auto* set = std::get_if<ImageSet>(&images_)) {
-    view = view_of(set->height, set->width);
+    view = view_of(index, set->height, set->width, plan);
     source = {set->image(index).data(), set->width};
     label = set->labels[static_cast<size_t>(index)];
   } else {
-    const ImageFiles& files = std::get<ImageFiles>(images_);
-    if (!slot.decoder) slot.decoder.emplace(options_.decode);
-    const ImageInfo info = slot.decoder->open(files.read(index, slot.file), files.name(index));
-    const bool turn = options_.exif_orientation && info.orientation != 1;
-    const bool on_its_side = turn && info.orientation >= 5;
-    view = on_its_side ? view_of(info.width, info.height) : view_of(info.height, info.width);
-    if (options_.augment && !options_.exact_decode && !turn) {
-      const PlacedBox placed = slot.decoder->decode_box({view.top, view.left, view.height, view.width}, plan.height, plan.width, slot.image);
-      view = placed_view(view, placed, slot.image);
-    } else {
-      slot.decoder->decode(slot.image);
-      if (turn) apply_orientation(slot.image, info.orientation);
-    }
-    source = {slot.image.pixels.data(), slot.image.width};
-    label = files.label(index);
+    const CachedImage* const cached = options_.augment && options_.cache ? options_.cache->find(index) : nullptr;
+    view = cached != nullptr ? open_cached(*cached, index, plan, source) : open_image(index, plan, slot, source);
+    label = std::get<ImageFiles>(images_).label(index);
   }
 
   const auto position = static_cast<int64_t>(slot.labels.size());
   const bool cpu = options_.device.is_cpu();
   uint8_t* const target = static_cast<uint8_t*>(slot.pixels.data()) + (cpu ? 0 : position) * plan.height * plan.width * channels_;
-  resize_view(source, static_cast<int>(channels_), view, options_.filter, plan.height, plan.width, target, slot.workspace);
+  resize_view(source.pixels, source.width, static_cast<int>(channels_), view, options_.filter, plan.height, plan.width, target, slot.workspace);
   std::optional<PixelBox> erase;
   if (options_.augment) {
     RandomStream stream(options_.seed, "photometric", epoch_, index);

@@ -16,6 +16,7 @@
 
 #include "augment/geometry.h"
 #include "augment/policy.h"
+#include "data/image_cache.h"
 #include "data/labelled_images.h"
 #include "dataset/batch_plan.h"
 #include "dataset/prefetcher.h"
@@ -59,8 +60,9 @@ struct LoaderOptions {
   double crop_share = 1;    // evaluation: see center_view
   kernels::ResizeFilter filter = kernels::ResizeFilter::kBilinear;
   // Training decodes of a JPEG what its crop needs, at a fraction of the size where the resize shrinks from there (decode_box).
-  // Exact decoding decodes whole images, as evaluation does.
+  // Exact decoding decodes whole images, as evaluation does. A cache has its own rule for the fraction.
   bool exact_decode = false;
+  std::shared_ptr<ImageCache> cache;  // of training images, shared by the loaders of a run; files only
   bool exif_orientation = false;
   DecodeOptions decode;
   bool skip_bad_images = false;  // leave out what cannot be decoded instead of stopping
@@ -69,6 +71,9 @@ struct LoaderOptions {
 // How a training image's pixels come about, apart from what is drawn: two runs with equal ids and draws see equal pixels. Part of
 // the record of a reinforced data set. "libjpeg-turbo/scaled; resize/bilinear/antialias/u8; pillow/nearest/fill=0,0,0"
 std::string pipeline_id(const LoaderOptions& options);
+
+// What a training image takes in the options' cache, which it may not find room in. `decoder` has just opened it.
+int64_t cached_bytes(const ImageInfo& info, ImageDecoder& decoder, const LoaderOptions& options, const ImageCache& cache);
 
 class ImageLoader {
  public:
@@ -86,8 +91,12 @@ class ImageLoader {
 
  private:
   struct Slot;
+  struct Source;
   void prepare(int64_t job, Slot& slot) const;
   void add_sample(int64_t index, const BatchPlan& plan, Slot& slot) const;
+  View open_image(int64_t index, const BatchPlan& plan, Slot& slot, Source& source) const;
+  View open_cached(const CachedImage& cached, int64_t index, const BatchPlan& plan, Source& source) const;
+  View view_of(int64_t index, int64_t height, int64_t width, const BatchPlan& plan) const;
   void finish(const uint8_t* pixels, bool flip, const std::optional<PixelBox>& erase, const BatchPlan& plan, int64_t position, Slot& slot) const;
 
   const LabelledImages& images_;

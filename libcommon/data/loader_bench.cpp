@@ -62,7 +62,7 @@ struct Work {
         } else {
           RandomStream stream(loader.seed, "geometry", 0, index);
           const Geometry crop = draw_geometry(stream, info.height, info.width, loader.crop);
-          decoder.decode_box({crop.top, crop.left, crop.height, crop.width}, size, size, image);
+          decoder.decode_box({crop.top, crop.left, crop.height, crop.width}, decoder.denominator(crop.height, crop.width, size, size), image);
         }
       }
     };

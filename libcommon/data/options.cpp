@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/errors.h"
 #include "base/human.h"
@@ -32,6 +33,12 @@ void parse_crop_scale(const std::string& text, CropOptions& crop) {
   crop.scale_max = bounds[1];
 }
 
+int64_t cache_bytes(const DataOptions& options) {
+  int64_t bytes = 0;
+  FT_REQUIRE_USAGE(parse_bytes(options.cache_bytes, bytes), "--cache-bytes: expected a size like 4GiB or 500MB, found '{}'", options.cache_bytes);
+  return bytes;
+}
+
 PhotometricOptions photometric_options(const DataOptions& options) {
   PhotometricOptions photometric;
   photometric.policy = parse_auto_augment(options.auto_augment);
@@ -44,12 +51,11 @@ PhotometricOptions photometric_options(const DataOptions& options) {
 
 bool is_photographs(const ImageData& data) { return std::holds_alternative<ImageFiles>(data.train); }
 
-// "384x512" or "320x240 to 640x480": sides of some of the images, by their headers.
-std::string sizes_seen(const ImageFiles& files, const DecodeOptions& decode) {
+// Opens some of the images, evenly spread.
+void look_at_some(const ImageFiles& files, const DecodeOptions& decode, const std::function<void(const ImageInfo&, ImageDecoder&)>& look) {
   constexpr int64_t kMost = 64;
   ImageDecoder decoder(decode);
   std::vector<uint8_t> buffer;
-  ImageInfo smallest, largest;
   for (int64_t i = 0; i < std::min(kMost, files.size()); ++i) {
     const int64_t index = i * files.size() / std::min(kMost, files.size());
     ImageInfo info;
@@ -58,10 +64,18 @@ std::string sizes_seen(const ImageFiles& files, const DecodeOptions& decode) {
     } catch (const Error&) {
       continue;  // training says what is wrong with it when its turn comes
     }
+    look(info, decoder);
+  }
+}
+
+// "384x512" or "320x240 to 640x480": sides of some of the images, by their headers.
+std::string sizes_seen(const ImageFiles& files, const DecodeOptions& decode) {
+  ImageInfo smallest, largest;
+  look_at_some(files, decode, [&](const ImageInfo& info, ImageDecoder&) {
     const int64_t pixels = info.height * info.width;
     if (smallest.height == 0 || pixels < smallest.height * smallest.width) smallest = info;
     if (pixels > largest.height * largest.width) largest = info;
-  }
+  });
   if (largest.height == 0) return "of unknown size";
   if (smallest.height == largest.height && smallest.width == largest.width) return fmt::format("of {}x{}", largest.width, largest.height);
   return fmt::format("of {}x{} to {}x{}", smallest.width, smallest.height, largest.width, largest.height);
@@ -124,6 +138,9 @@ void bind(FlagTable& table, DataOptions& options) {
   table.flag("max-bad-percent", options.max_bad_percent, "skip: stop beyond this share of a part's images").range(0, 100).unit("%");
   table.flag("max-pixels", options.max_pixels, "an image that claims more is refused").range(1, 1e12).unit("pixels");
   table.flag("exif-orientation", options.exif_orientation, "turn photographs upright; the reference recipes do not");
+  table.flag("cache-bytes", options.cache_bytes, "memory for decoded training images, so that later epochs need not decode them: 4GiB, 500MB")
+      .metavar("BYTES")
+      .default_text("none");
   table.flag("exact-decode", options.exact_decode, "decode whole images at full size for training, too");
 
   table.group("Augmentation");
@@ -146,6 +163,7 @@ void validate(const DataOptions& options) {
   FT_REQUIRE_USAGE(!options.val_fraction || (*options.val_fraction > 0 && *options.val_fraction < 1), "--val-fraction: expected a share between 0 and 1, found {}",
                    *options.val_fraction);
   FT_REQUIRE_USAGE(options.val_data.empty() || !options.val_fraction, "--val-data and --val-fraction exclude each other");
+  cache_bytes(options);
   CropOptions crop;
   if (!options.crop_scale.empty()) parse_crop_scale(options.crop_scale, crop);
   photometric_options(options);
@@ -170,6 +188,26 @@ std::vector<ArtifactInput> artifact_inputs(const ImageData& data, const std::fil
     inputs.push_back({inputs.empty() ? "data" : "val_data", recorded_path(input.path, directory), id});
   }
   return inputs;
+}
+
+CachePlan plan_cache(const DataOptions& options, const ImageData& data, const LoaderOptions& loader, int64_t largest_height, int64_t largest_width) {
+  const int64_t allowed = cache_bytes(options);
+  if (allowed == 0) return {};
+  FT_REQUIRE_USAGE(is_photographs(data), "--cache-bytes: IDX images are in memory as they are");
+  CachePlan plan;
+  plan.cache = std::make_shared<ImageCache>(num_images(data.train), allowed, largest_height, largest_width);
+  int64_t bytes = 0, images = 0;
+  look_at_some(std::get<ImageFiles>(data.train), loader.decode, [&](const ImageInfo& info, ImageDecoder& decoder) {
+    bytes += cached_bytes(info, decoder, loader, *plan.cache);
+    ++images;
+  });
+  if (images == 0) return plan;
+  const double each = static_cast<double>(bytes) / static_cast<double>(images), all = each * static_cast<double>(num_images(data.train));
+  const bool fit = all <= static_cast<double>(allowed);
+  plan.bytes = fit ? static_cast<int64_t>(all) : allowed;
+  const std::string share = fit ? "all" : fmt::format("about {:.0f} % of the", 100 * static_cast<double>(allowed) / all);
+  plan.description = fmt::format("{} training images (of about {}) fit in {}", share, human_bytes(static_cast<uint64_t>(each)), human_bytes(static_cast<uint64_t>(allowed)));
+  return plan;
 }
 
 LoaderOptions loader_options(const DataOptions& options, const ImageData& data, c10::Device device, int threads) {

@@ -38,6 +38,7 @@ struct DataOptions {
   int64_t ra_reps = 1;
 
   bool exact_decode = false;
+  std::string cache_bytes = "0";
   bool exif_orientation = false;
   int64_t max_pixels = DecodeOptions{}.max_pixels;
   std::string bad_images = "fail";
@@ -70,6 +71,16 @@ MixOptions mix_options(const DataOptions& options);
 // The inputs as the manifest of an artifact in `directory` records them. Ids that were left out at the start are computed: reading an
 // archive takes its time.
 std::vector<ArtifactInput> artifact_inputs(const ImageData& data, const std::filesystem::path& directory, bool hash_contents);
+
+// --cache-bytes: what it will hold, and the cache for the loaders of a run whose largest batches are of this size.
+struct CachePlan {
+  std::shared_ptr<ImageCache> cache;  // null without --cache-bytes
+  int64_t bytes = 0;                  // expected to be used: no more than allowed
+  std::string description;            // "about 31 % of the training images (1.1 MiB each) fit in 2.0 GiB"
+};
+
+// Sizes are taken from the headers of a few images. Error(kUsage): IDX data, which are in memory as they are.
+CachePlan plan_cache(const DataOptions& options, const ImageData& data, const LoaderOptions& loader, int64_t largest_height, int64_t largest_width);
 
 // How a loader treats these data: threads as --workers says, or by default one, and on a GPU `threads`; what is drawn for
 // training and what evaluation shows. Seed, layout and element type are the caller's.

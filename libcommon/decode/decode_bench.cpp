@@ -134,7 +134,7 @@ void run(char** argv) {
                        const ImageInfo info = decoder.open(file, "file");
                        const auto part = [](double share, int64_t whole) { return static_cast<int64_t>(share * static_cast<double>(whole)); };
                        const Box box{part(crop.top, info.height), part(crop.left, info.width), part(crop.height, info.height), part(crop.width, info.width)};
-                       decoder.decode_box(box, crop.target, crop.target, image);
+                       decoder.decode_box(box, decoder.denominator(box.height, box.width, crop.target, crop.target), image);
                      }, {}});
   }
   for (int round = 0; round < rounds; ++round) {

@@ -156,15 +156,26 @@ void ImageDecoder::decode(Image& image) {
   }
 }
 
-PlacedBox ImageDecoder::decode_box(const Box& box, int64_t target_height, int64_t target_width, Image& image) {
+int64_t ImageDecoder::denominator(int64_t height, int64_t width, int64_t target_height, int64_t target_width) {
+  State& s = *state_;
+  FT_CHECK(s.opened, "no image is open");
+  FT_CHECK(height > 0 && width > 0 && target_height > 0 && target_width > 0, "{} x {} for a target of {} x {}", height, width, target_height, target_width);
+  if (s.info.format != ImageFormat::kJpeg) return 1;
+  if (!s.jpeg_is_at_pixels) s.jpeg.open(s.file);
+  s.jpeg_is_at_pixels = true;
+  return s.jpeg.denominator(height, width, target_height, target_width);
+}
+
+PlacedBox ImageDecoder::decode_box(const Box& box, int64_t denominator, Image& image) {
   State& s = *state_;
   FT_CHECK(s.opened, "no image is open");
   FT_CHECK(box.height > 0 && box.width > 0 && box.top >= 0 && box.left >= 0 && box.height <= s.info.height - box.top && box.width <= s.info.width - box.left,
            "a box of {} x {} at {}, {} in an image of {} x {}", box.height, box.width, box.top, box.left, s.info.height, s.info.width);
-  FT_CHECK(target_height > 0 && target_width > 0, "a target of {} x {}", target_height, target_width);
-  if (s.info.format == ImageFormat::kJpeg) {
+  const bool jpeg = s.info.format == ImageFormat::kJpeg;
+  FT_CHECK(denominator == 1 || (jpeg && (denominator == 2 || denominator == 4 || denominator == 8)), "denominator {}", denominator);
+  if (jpeg) {
     s.prepare_jpeg();
-    return s.jpeg.decode_box(box, target_height, target_width, image);
+    return s.jpeg.decode_box(box, denominator, image);
   }
   decode(image);
   return {static_cast<double>(box.top), static_cast<double>(box.left), static_cast<double>(box.height), static_cast<double>(box.width)};

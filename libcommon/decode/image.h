@@ -71,15 +71,18 @@ class ImageDecoder {
   // unspecified, and the decoder is ready for the next open().
   void decode(Image& image);
 
-  // The part of a picture that a crop to `box` (inside the image) and a resize to target_height x target_width need. Formats other than
-  // JPEG are decoded whole. Of a JPEG only the rows and columns around the box are transformed, at 1/2, 1/4 or 1/8 of the size where the
-  // resize still shrinks from there: the largest denominator with box.height / denominator >= target_height, and the width alike; for
-  // chroma that libjpeg does not bring to full size (4:2:2 and alike) counted in its own samples, so that no resolution is lost.
-  //   -> where the box lies in `image`. At denominator 1 all pixels inside it are those of decode(), bit for bit. At others pixel x of
-  //      `image` covers the columns [x * denominator, (x + 1) * denominator) counted from a multiple of the denominator.
+  // By how much a part of height x width pixels can be shrunk while decoding so that a resize to the target still shrinks from there: of 1,
+  // 2, 4 and 8 the largest with height / denominator >= target_height, and the width alike; for chroma that libjpeg does not bring to full
+  // size (4:2:2 and alike) counted in its own samples, so that no resolution is lost. Formats other than JPEG: 1.
+  int64_t denominator(int64_t height, int64_t width, int64_t target_height, int64_t target_width);
+
+  // What a crop to `box` (inside the image) needs, shrunk by a denominator (1, 2, 4 or 8). Of a JPEG only the rows and columns around the
+  // box are transformed; other formats are decoded whole, at denominator 1 alone.
+  //   -> where the box lies in `image`. Pixels inside it are those of the whole picture at that denominator, bit for bit, and at 1 those of
+  //      decode(). Pixel x covers the columns [x * denominator, (x + 1) * denominator) counted from a multiple of the denominator.
   // Damage is found in what has to be read: a JPEG with all its data in one scan is read from its beginning to the box's last row. So that
   // a truncated file is refused whatever the box, a file without an end marker in its last 64 bytes is read to its end.
-  PlacedBox decode_box(const Box& box, int64_t target_height, int64_t target_width, Image& image);
+  PlacedBox decode_box(const Box& box, int64_t denominator, Image& image);
 
  private:
   struct State;

@@ -34,14 +34,15 @@ bool is_tga(std::span<const uint8_t> bytes);  // all that a header without a mag
 ImageInfo read_tga_header(const ImageFile& file);
 void decode_tga(const ImageFile& file, Image& image);
 
-// A JPEG goes on from its header, and keeps buffers from file to file. decode() and decode_box() once after each open().
+// A JPEG goes on from its header, and keeps buffers from file to file. decode() or decode_box() once after each open().
 class JpegReader {
  public:
   JpegReader();
   ~JpegReader();
   ImageInfo open(const ImageFile& file);
   void decode(Image& image);
-  PlacedBox decode_box(const Box& box, int64_t target_height, int64_t target_width, Image& image);
+  int64_t denominator(int64_t height, int64_t width, int64_t target_height, int64_t target_width);  // before the pixels
+  PlacedBox decode_box(const Box& box, int64_t denominator, Image& image);
 
  private:
   struct State;

@@ -149,7 +149,7 @@ void create(Jpeg& jpeg, std::span<const uint8_t> bytes) {
 
 // The largest shrink at which every component keeps the target's resolution, or its own where that is less. The scaled inverse DCT makes
 // chroma of 4:2:0 as large as luminance, but not chroma of 4:2:2.
-unsigned choose_denominator(Jpeg& jpeg, const Box& box, int64_t target_height, int64_t target_width) {
+int64_t choose_denominator(Jpeg& jpeg, int64_t height, int64_t width, int64_t target_height, int64_t target_width) {
   jpeg_decompress_struct& d = jpeg.decompress;
   for (unsigned denominator = 8; denominator > 1; denominator /= 2) {
     d.scale_num = 1;
@@ -163,8 +163,8 @@ unsigned choose_denominator(Jpeg& jpeg, const Box& box, int64_t target_height, i
         const int64_t stored = side * sampling, made = stored * component.DCT_scaled_size;
         return made >= DCTSIZE * std::min(target * max_sampling, stored);
       };
-      suffices = suffices && keeps(box.height, target_height, component.v_samp_factor, d.max_v_samp_factor) &&
-                 keeps(box.width, target_width, component.h_samp_factor, d.max_h_samp_factor);
+      suffices = suffices && keeps(height, target_height, component.v_samp_factor, d.max_v_samp_factor) &&
+                 keeps(width, target_width, component.h_samp_factor, d.max_h_samp_factor);
     }
     if (suffices) return denominator;
   }
@@ -277,17 +277,22 @@ void JpegReader::decode(Image& image) {
   s.require(attempt(s.jpeg, [&] { read_rows(s.jpeg, image.pixels.data(), d.output_height, inks); }));
 }
 
-PlacedBox JpegReader::decode_box(const Box& box, int64_t target_height, int64_t target_width, Image& image) {
+int64_t JpegReader::denominator(int64_t height, int64_t width, int64_t target_height, int64_t target_width) {
+  State& s = *state_;
+  int64_t chosen = 1;
+  s.require(attempt(s.jpeg, [&] { chosen = choose_denominator(s.jpeg, height, width, target_height, target_width); }));
+  return chosen;
+}
+
+PlacedBox JpegReader::decode_box(const Box& box, int64_t denominator, Image& image) {
   State& s = *state_;
   jpeg_decompress_struct& d = s.jpeg.decompress;
-  int64_t denominator = 1;
   const bool whole_is_checked = jpeg_has_multiple_scans(&d) || ends_with_marker(s.file.bytes);  // several scans are read when it starts
 
   // Rows and columns that the box touches, in pixels of the output, with margins.
   int64_t top = 0, bottom = 0;
   JDIMENSION left = 0;
   s.require(attempt(s.jpeg, [&] {
-    denominator = choose_denominator(s.jpeg, box, target_height, target_width);
     start(s.jpeg, static_cast<unsigned>(denominator));
     bottom = std::min<int64_t>((box.top + box.height + denominator - 1) / denominator, d.output_height);
     if (!can_cut(d)) return;

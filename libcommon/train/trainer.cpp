@@ -60,6 +60,12 @@ std::string first_ids(const std::vector<int64_t>& ids) {
   return ids.size() > 8 ? fmt::format("{}, ... ({} in all)", text, ids.size()) : text;
 }
 
+uint64_t memory_left(const TrainerSetup& setup) {
+  const uint64_t available = available_memory(setup.device);
+  const uint64_t other = setup.device.is_cpu() ? static_cast<uint64_t>(setup.other_memory_bytes) : 0;
+  return available > other ? available - other : 0;
+}
+
 // Too little memory, in words: what the batch needs, what there was before training, and the batch size that would fit.
 Error out_of_memory(const StepFacts& facts, const TrainOptions& options, uint64_t free_bytes) {
   std::string message = fmt::format("out of memory at batch size {}", facts.num_samples);
@@ -200,7 +206,7 @@ struct Trainer::Impl {
   double interval_wait_before = 0;
   double finished_epochs_wait = 0;
   double last_loss = 0;
-  uint64_t free_bytes = available_memory(setup.device);  // before the first step
+  uint64_t free_bytes = memory_left(setup);  // before the first step
   bool stopped = false;
 };
 

@@ -68,6 +68,7 @@ struct TrainerSetup {
   uint64_t seed = 0;
   MachineFacts machine;
   bool allow_drift = false;
+  int64_t other_memory_bytes = 0;  // of the CPU's, that the run will take besides
 };
 
 enum class TrainEnd { kFinished, kStopped };

@@ -61,6 +61,18 @@ Json evaluate_sizes(const std::vector<int64_t>& sizes, MultiscaleTask& task, con
   return metrics;
 }
 
+// (height, width): the largest of each in the whole run.
+std::pair<int64_t, int64_t> largest_size(const SamplerOptions& sampler) {
+  int64_t height = 0, width = 0;
+  for (int64_t epoch = 0; epoch < sampler.epochs; ++epoch) {
+    for (const ScaledBatch& batch : size_set(sampler, epoch)) {
+      height = std::max(height, batch.height);
+      width = std::max(width, batch.width);
+    }
+  }
+  return {height, width};
+}
+
 // What timm needs to make the network beside model.safetensors; nothing for networks it does not know.
 std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& model, const Json& preprocessing) {
   static const std::vector<std::string> known = {"resnet18", "resnet34", "resnet50"};
@@ -101,6 +113,14 @@ Report train_multiscale(const Options& options, RunContext& context) {
   const std::vector<int64_t> sizes = evaluation_sizes(options, sampler);
   for (const int64_t size : sizes) model->require_input(1, data.channels, size, size, /*training=*/false);
 
+  LoaderOptions loader = loader_options(options.data, data, device, static_cast<int>(context.common.threads.value_or(1)));
+  loader.seed = context.seed();
+  loader.dtype = precision.dtype;
+  const auto [largest_height, largest_width] = largest_size(sampler);
+  const CachePlan cache = plan_cache(options.data, data, loader, largest_height, largest_width);
+  if (cache.cache) context.log.info(fmt::format("cache: {}", cache.description));
+  loader.cache = cache.cache;
+
   if (context.common.dry_run) {
     const RunPlan plan = plan_run(sampler, *model, precision.dtype);
     Json result = to_json(plan);
@@ -110,9 +130,6 @@ Report train_multiscale(const Options& options, RunContext& context) {
 
   convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
   move_to_device(*model, device);
-  LoaderOptions loader = loader_options(options.data, data, device, static_cast<int>(context.common.threads.value_or(1)));
-  loader.seed = context.seed();
-  loader.dtype = precision.dtype;
   BadImageList bad_images(context.output->path(), options.data.max_bad_percent, context.log);
   MultiscaleTask task({.options = options,
                        .sampler = sampler,
@@ -127,7 +144,8 @@ Report train_multiscale(const Options& options, RunContext& context) {
                      .precision = precision.dtype,
                      .seed = context.seed(),
                      .machine = machine_facts(),
-                     .allow_drift = context.common.allow_drift};
+                     .allow_drift = context.common.allow_drift,
+                     .other_memory_bytes = cache.bytes};
   Trainer trainer(options.train, setup, task, *context.output, context.record, context.log);
   const TrainResult trained = trainer.run();
   if (trained.end == TrainEnd::kStopped) {

@@ -2,8 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 using namespace fettle;
 
@@ -37,6 +39,24 @@ TEST_CASE("geometry: an image too thin for the ratios gives its largest central 
   CHECK((a.top == 0 && a.left == 130 && a.height == 30 && a.width == 40 && !a.flip));
   const Geometry b = draw_geometry(tall, 300, 30, options);
   CHECK((b.top == 130 && b.left == 0 && b.height == 40 && b.width == 30 && !b.flip));
+}
+
+TEST_CASE("geometry: no crop is smaller than the smallest, which is hardly smaller than some") {
+  for (const CropOptions& options : {CropOptions{}, CropOptions{0.5, 1.0, 3.0 / 4, 4.0 / 3, 0.5}, CropOptions{0.2, 0.2, 1, 1, 0}}) {
+    for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{384, 512}, {300, 300}, {40, 400}, {500, 20}, {1, 1}}) {
+      const auto [lowest, narrowest] = smallest_crop(height, width, options);
+      REQUIRE((lowest >= 1 && narrowest >= 1));
+      int64_t low = height, narrow = width;
+      for (int i = 0; i < 5000; ++i) {
+        RandomStream stream(3, "geometry", 0, i);
+        const Geometry box = draw_geometry(stream, height, width, options);
+        low = std::min(low, box.height), narrow = std::min(narrow, box.width);
+      }
+      INFO(height << " x " << width << ": " << lowest << " x " << narrowest << ", drawn " << low << " x " << narrow);
+      CHECK((lowest <= low && narrowest <= narrow));
+      if (height == 384 || height == 300) CHECK((static_cast<double>(low) < 1.25 * static_cast<double>(lowest) && static_cast<double>(narrow) < 1.25 * static_cast<double>(narrowest)));
+    }
+  }
 }
 
 TEST_CASE("geometry: sides of a box round to even, as torchvision's") {

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <utility>
+
 using namespace fettle;
 
 TEST_CASE("text: split keeps empty parts, join undoes it") {
@@ -49,5 +51,21 @@ TEST_CASE("text: a number is the whole text, and finite") {
   for (const char* text : {"", " 1", "1 ", "1x", "x", "+1", "inf", "nan", "1e999", "0x10"}) {
     INFO(text);
     CHECK_FALSE(parse_number(text, number));
+  }
+}
+
+TEST_CASE("text: sizes with units are read as coreutils reads them") {
+  const std::pair<const char*, int64_t> sizes[] = {{"0", 0}, {"512", 512}, {"512B", 512}, {"4G", int64_t{4} << 30}, {"4GiB", int64_t{4} << 30}, {"1.5kib", 1536},
+                                                   {"500MB", 500'000'000}, {"2KB", 2000}, {"3T", int64_t{3} << 40}};
+  for (const auto& [text, expected] : sizes) {
+    INFO(text);
+    int64_t bytes = -1;
+    CHECK(parse_bytes(text, bytes));
+    CHECK(bytes == expected);
+  }
+  for (const char* text : {"", "G", "-1", "1 G", "4GB ", "4Gi", "4X", "4GiBs", "1.2.3", "1e3", "9999999T"}) {
+    INFO(text);
+    int64_t bytes = -1;
+    CHECK_FALSE(parse_bytes(text, bytes));
   }
 }

@@ -153,6 +153,63 @@ TEST_CASE("photographs: scaled decoding is close to exact decoding, and the same
   check_tensors("enlarged", batches_of(data, large, scaled)[0].images, batches_of(data, large, exact)[0].images);
 }
 
+TEST_CASE("photographs: a cache changes neither with threads nor with what fits, and saves later epochs the files") {
+  const test::TempDir dir;
+  write_photographs(dir / "photos");
+  DataOptions options = options_for(dir / "photos");
+  options.exif_orientation = GENERATE(false, true);
+  options.exact_decode = GENERATE(false, true);
+  const ImageData data = open_image_data(options);
+  const int64_t count = num_images(data.train);
+  std::vector<BatchPlan> plans;
+  for (const int64_t size : {24, 32, 16}) {
+    plans.push_back({size, size, {}});
+    for (int64_t i = 0; i < count; ++i) plans.back().indices.push_back(i);
+  }
+  LoaderOptions loader = training(options, data);
+  loader.crop.scale_min = 0.3;
+  // Two epochs with a cache.
+  const auto epochs = [&](int64_t max_bytes, int threads, int64_t& kept) {
+    loader.threads = threads;
+    loader.cache = std::make_shared<ImageCache>(count, max_bytes, 32, 32);
+    std::vector<Batch> batches = batches_of(data, plans, loader, 0);
+    for (Batch& batch : batches_of(data, plans, loader, 1)) batches.push_back(batch);
+    kept = loader.cache->bytes();
+    return batches;
+  };
+  int64_t all = 0, some = 0, none = 0;
+  const std::vector<Batch> expected = epochs(int64_t{1} << 30, 0, all);
+  REQUIRE(expected.size() == 6);
+  REQUIRE(all > 0);
+  for (const int threads : {0, 1, 7}) {
+    for (const auto& [max_bytes, kept] : {std::pair{all / 2, &some}, std::pair{int64_t{0}, &none}, std::pair{all, &all}}) {
+      const std::vector<Batch> found = epochs(max_bytes, threads, *kept);
+      REQUIRE(found.size() == expected.size());
+      for (size_t i = 0; i < found.size(); ++i) check_tensors("images", found[i].images, expected[i].images);
+    }
+    CHECK(none == 0);
+    CHECK((some > 0 && some <= all / 2));
+  }
+  // As without a cache where all is decoded exactly; at the run's largest size or where the picture is small, nothing is lost.
+  LoaderOptions without = loader;
+  without.cache = nullptr;
+  if (options.exact_decode) check_tensors("exact", batches_of(data, plans, without)[1].images, expected[1].images);
+  CHECK((batches_of(data, plans, without)[1].images - expected[1].images).abs().mean().item<double>() < 0.035);
+  CHECK((pipeline_id(loader) == pipeline_id(without)) == options.exact_decode);
+  // The plan foresees what is taken.
+  options.cache_bytes = "1GiB";
+  const CachePlan plan = plan_cache(options, data, loader, 32, 32);
+  CHECK(plan.bytes == all);
+  CHECK(plan.description.starts_with("all training images (of about "));
+  options.cache_bytes = "1K";
+  CHECK(plan_cache(options, data, loader, 32, 32).bytes == 1024);
+
+  epochs(all, 2, all);
+  std::filesystem::remove_all(dir / "photos");
+  const std::vector<Batch> later = batches_of(data, plans, loader, 1);
+  for (size_t i = 0; i < later.size(); ++i) check_tensors("images", later[i].images, expected[3 + i].images);
+}
+
 TEST_CASE("photographs: policies and erasing come after the flip") {
   const test::TempDir dir;
   write_photographs(dir / "photos");

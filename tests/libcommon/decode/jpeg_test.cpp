@@ -81,6 +81,13 @@ int64_t count_differences(const Image& whole, const Box& box, const Image& image
   return count;
 }
 
+// The same of a whole and a part that are both shrunk.
+int64_t shrunk_differences(const Image& whole, const Box& box, int64_t shrink, const Image& image, const PlacedBox& placed) {
+  const int64_t top = box.top / shrink, left = box.left / shrink;
+  const Box inside{top, left, (box.top + box.height + shrink - 1) / shrink - top, (box.left + box.width + shrink - 1) / shrink - left};
+  return count_differences(whole, inside, image, {std::floor(placed.top), std::floor(placed.left), static_cast<double>(inside.height), static_cast<double>(inside.width)});
+}
+
 std::string without_end_marker(const std::string& file) { return file.substr(0, file.size() - 2); }
 
 }  // namespace
@@ -162,7 +169,7 @@ TEST_CASE("jpeg: a file that is cut anywhere is refused, or all its pixels are r
       // No crop hides it.
       try {
         decoder.open(as_bytes(part), "'f'");
-        decoder.decode_box({0, 0, 8, 8}, 8, 8, image);
+        decoder.decode_box({0, 0, 8, 8}, 1, image);
         CHECK(cut + 2 >= file.size());
       } catch (const Error& error) {
         CHECK(error.code() == ExitCode::kInput);
@@ -285,7 +292,7 @@ TEST_CASE("jpeg: a box at full size holds the pixels of the whole, bit for bit")
           const auto& [rows, columns] = kSizes[(boxes + row) % 5];
           const Box box{top, left, std::min(rows, height - top), std::min(columns, width - left)};
           decoder.open(as_bytes(file), "'f'");
-          const PlacedBox placed = decoder.decode_box(box, box.height, box.width, image);
+          const PlacedBox placed = decoder.decode_box(box, 1, image);
           differing += count_differences(whole, box, image, placed) != 0;
           cut += image.height * image.width < height * width;
           ++boxes;
@@ -304,7 +311,7 @@ TEST_CASE("jpeg: a box is read at the largest shrink that the target allows") {
     ImageDecoder decoder;
     Image image;
     decoder.open(as_bytes(file), "'f'");
-    return decoder.decode_box(box, target_height, target_width, image).height;
+    return decoder.decode_box(box, decoder.denominator(box.height, box.width, target_height, target_width), image).height;
   };
   const auto height_of = [&](const Box& box, int64_t target_height, int64_t target_width) { return height_in(two_by_two, box, target_height, target_width); };
   const Box whole{0, 0, 256, 320};
@@ -349,8 +356,12 @@ TEST_CASE("jpeg: a shrunk box is close to the mean of the pixels that it stands 
       for (const Box& box : {Box{0, 0, height, width}, Box{40, 64, 120, 96}, Box{33, 51, 97, 155}, Box{107, 143, 96, 108}}) {
         INFO(name << " 1/" << wanted << ", box at " << box.top << ", " << box.left << " of " << box.height << " x " << box.width);
         decoder.open(as_bytes(file), "'f'");
-        const PlacedBox placed = decoder.decode_box(box, box.height / wanted, box.width / wanted, image);
-        const auto shrink = static_cast<int64_t>(static_cast<double>(box.height) / placed.height);
+        const int64_t shrink = decoder.denominator(box.height, box.width, box.height / wanted, box.width / wanted);
+        Image all;
+        decoder.decode_box({0, 0, height, width}, shrink, all);
+        decoder.open(as_bytes(file), "'f'");
+        const PlacedBox placed = decoder.decode_box(box, shrink, image);
+        CHECK(shrunk_differences(all, box, shrink, image, placed) == 0);
         REQUIRE(placed.height == static_cast<double>(box.height) / static_cast<double>(shrink));
         REQUIRE((shrink == wanted || (options.horizontal * options.vertical == 2 && shrink == wanted / 2) || options.horizontal == 4 || options.ycck));
         REQUIRE(placed.width == static_cast<double>(box.width) / static_cast<double>(shrink));
@@ -395,15 +406,16 @@ TEST_CASE("jpeg: a box of a file without an end marker is read to the end, and w
   Image image;
   for (const std::string& good : {file, without_end_marker(file), file + std::string(500, 'x'), file + std::string(10, '\0')}) {
     decoder.open(as_bytes(good), "'f'");
-    CHECK(count_differences(whole, box, image, decoder.decode_box(box, 20, 30, image)) == 0);
+    CHECK(count_differences(whole, box, image, decoder.decode_box(box, 1, image)) == 0);
   }
   const std::string cut = file.substr(0, file.size() * 9 / 10);
   decoder.open(as_bytes(cut), "'f'");
-  expect_error(ExitCode::kInput, "the file ends inside the pixels", [&] { decoder.decode_box(box, 20, 30, image); });
+  expect_error(ExitCode::kInput, "the file ends inside the pixels", [&] { decoder.decode_box(box, 1, image); });
   // With an end marker put behind the cut the box is read without a look at the rest, as the header says.
   decoder.open(as_bytes(file), "'f'");
-  expect_error(ExitCode::kBug, "a box of", [&] { decoder.decode_box({0, 0, 161, 10}, 1, 1, image); });
-  expect_error(ExitCode::kBug, "a box of", [&] { decoder.decode_box({0, 90, 10, 7}, 1, 1, image); });
-  expect_error(ExitCode::kBug, "a box of", [&] { decoder.decode_box({-1, 0, 10, 7}, 1, 1, image); });
-  expect_error(ExitCode::kBug, "a target of", [&] { decoder.decode_box({0, 0, 10, 7}, 0, 1, image); });
+  expect_error(ExitCode::kBug, "a box of", [&] { decoder.decode_box({0, 0, 161, 10}, 1, image); });
+  expect_error(ExitCode::kBug, "a box of", [&] { decoder.decode_box({0, 90, 10, 7}, 1, image); });
+  expect_error(ExitCode::kBug, "a box of", [&] { decoder.decode_box({-1, 0, 10, 7}, 1, image); });
+  expect_error(ExitCode::kBug, "a target of", [&] { decoder.denominator(10, 7, 0, 1); });
+  expect_error(ExitCode::kBug, "denominator 3", [&] { decoder.decode_box({0, 0, 10, 7}, 3, image); });
 }
