@@ -83,7 +83,7 @@ std::string rate(const Work& work, std::vector<double> seconds) {
 void run(char** argv) {
   DataOptions options;
   options.data = argv[1];
-  options.val_fraction = 0.01;
+  options.val_fraction = 0.05;
   options.workers = std::atoi(argv[3]);
   options.exact_decode = std::string_view(argv[4]) == "exact";
   const ImageData data = open_image_data(options);
@@ -92,7 +92,9 @@ void run(char** argv) {
   work.loader.seed = 1;
   work.loader.augment = true;
   const double once = work.load() + work.decode();  // warms the file cache, too
-  work.passes = std::max<int64_t>(1, static_cast<int64_t>(std::atof(argv[5]) / kRounds / once));
+  // A thread makes whole batches: with few of them the last ones would keep some threads waiting.
+  const int64_t least = 8 * work.loader.threads * kBatch;
+  work.passes = std::max((least + work.images() - 1) / work.images(), static_cast<int64_t>(std::atof(argv[5]) / kRounds / once));
   std::vector<double> load_s, decode_s;
   for (int round = 0; round < kRounds; ++round) {
     load_s.push_back(work.load());

@@ -35,8 +35,11 @@ def dataset(form, folder, size):
 
 
 def rate(form, folder, size, workers, seconds):
-    """Images a second over whole passes that take about so long; the first pass starts the workers and is not counted."""
+    """Images a second over whole passes that take about so long; the first pass starts the workers and is not counted. A pass shows
+    a small folder several times: at its end workers wait for the last batch."""
     images = dataset(form, folder, size)
+    least = 8 * max(workers, 1) * BATCH
+    images = torch.utils.data.ConcatDataset([images] * -(-least // len(images)))
     loader = torch.utils.data.DataLoader(images, batch_size=min(BATCH, len(images)), shuffle=True, num_workers=workers, drop_last=False, persistent_workers=workers > 0)
     for _ in loader:
         pass
