@@ -35,19 +35,20 @@ def dataset(form, folder, size):
 
 
 def rate(form, folder, size, workers, seconds):
-    """Images a second over whole passes that take about so long; the first pass starts the workers and is not counted. A pass shows
-    a small folder several times: at its end workers wait for the last batch."""
+    """Images a second for about so long, from when each worker has delivered its first batch. The folder is shown as often as it takes."""
     images = dataset(form, folder, size)
-    least = 8 * max(workers, 1) * BATCH
-    images = torch.utils.data.ConcatDataset([images] * -(-least // len(images)))
-    loader = torch.utils.data.DataLoader(images, batch_size=min(BATCH, len(images)), shuffle=True, num_workers=workers, drop_last=False, persistent_workers=workers > 0)
-    for _ in loader:
-        pass
+    least = 4 * max(workers, 1) * BATCH
+    images = torch.utils.data.ConcatDataset([images] * -(-100_000 // len(images)))
+    loader = torch.utils.data.DataLoader(images, batch_size=BATCH, shuffle=True, num_workers=workers)
     seen, begin = 0, time.perf_counter()
-    while seen == 0 or time.perf_counter() - begin < seconds:
-        for batch, _ in loader:
-            seen += len(batch)
-    return seen / (time.perf_counter() - begin)
+    for i, (batch, _) in enumerate(loader):
+        if i < workers:
+            begin = time.perf_counter()
+            continue
+        seen += len(batch)
+        elapsed = time.perf_counter() - begin
+        if elapsed >= seconds and seen >= least:
+            return seen / elapsed
 
 
 def enlarge(folder, out, bits, count):
