@@ -101,6 +101,7 @@ class CifarResNet : public ImageClassifier {
   std::string family() const override { return "cifar_resnet"; }
   int64_t in_channels() const override { return description_.in_channels; }
   int64_t num_classes() const override { return description_.num_classes; }
+  std::string head() const override { return "linear."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 4; }
 

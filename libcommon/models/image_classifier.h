@@ -21,6 +21,7 @@ class ImageClassifier : public Module {
   virtual std::string family() const = 0;          // "resnet": the row of the precision table
   virtual int64_t in_channels() const = 0;
   virtual int64_t num_classes() const = 0;
+  virtual std::string head() const = 0;            // what the names of the last layer's tensors begin with: "fc."
 
   // The smallest height or width that the network takes, 1 x 1 in training only with more than one image a batch: batch
   // norm needs more than one value a channel, and the last feature map has ceil(size / output_stride) pixels a side.

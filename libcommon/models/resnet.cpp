@@ -144,6 +144,7 @@ class ResNet : public ImageClassifier {
   std::string family() const override { return "resnet"; }
   int64_t in_channels() const override { return description_.in_channels; }
   int64_t num_classes() const override { return description_.num_classes; }
+  std::string head() const override { return "fc."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 32; }
 

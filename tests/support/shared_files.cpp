@@ -14,6 +14,8 @@ std::filesystem::path folder_of(const char* variable, const char* name) {
 
 }  // namespace
 
+std::filesystem::path source_folder() { return FETTLE_SOURCE_DIR; }
+
 std::filesystem::path golden_folder() { return folder_of("FETTLE_GOLDEN", "golden"); }
 std::filesystem::path data_folder() { return folder_of("FETTLE_DATA", "data"); }
 

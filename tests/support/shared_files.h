@@ -7,6 +7,7 @@
 
 namespace fettle::test {
 
+std::filesystem::path source_folder();  // of this repository
 std::filesystem::path golden_folder();  // $FETTLE_GOLDEN, or ../shared/golden beside the source tree
 std::filesystem::path data_folder();    // $FETTLE_DATA, or ../shared/data
 

@@ -55,6 +55,8 @@ void bind(FlagTable& table, Options& options) {
 
   table.group("Model");
   table.flag("arch", options.arch, "resnet18, resnet34, resnet50, or resnet20, resnet32, resnet44, resnet56 for small images").metavar("NAME").common();
+  table.flag("init", options.init, "start from these weights: an artifact, .safetensors, or what torch.save wrote").metavar("PATH").input("init");
+  table.flag("init-partial", options.init_partial, "take what fits of --init, where names are missing or unexpected");
   table.flag("label-smoothing", options.label_smoothing, "probability spread over all classes").range(0, 1);
 
   table.group("Sampler");
@@ -79,6 +81,7 @@ void bind(FlagTable& table, Options& options) {
 void validate(const Options& options) {
   validate(options.train);
   validate(options.data);
+  FT_REQUIRE_USAGE(!options.init_partial || !options.init.empty(), "--init-partial goes with --init");
   const bool multi = options.sampler != "ssc-fbs";
   FT_REQUIRE_USAGE(multi || options.sizes.empty(), "--sizes: ssc-fbs trains at one size (--size); msc-fbs and msc-vbs take a set");
   FT_REQUIRE_USAGE(!multi || !options.sizes.empty(), "--sizes MIN:MAX:N is needed by {}", options.sampler);

@@ -16,6 +16,8 @@ namespace fettle::multiscale {
 struct Options {
   DataOptions data;
   std::string arch = "resnet20";
+  std::string init;
+  bool init_partial = false;
   TrainOptions train;
   double label_smoothing = 0;
 

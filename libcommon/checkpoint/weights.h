@@ -1,0 +1,54 @@
+#pragma once
+// A network's weights from whatever holds them: an artifact of ours (its model.safetensors), a .safetensors file, or what
+// torch.save wrote (io/torch_file.h), told apart by their contents.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fettle {
+
+class WeightsFile {
+ public:
+  // Errors (kInput): neither of the three, and what their readers refuse.
+  explicit WeightsFile(const std::filesystem::path& path);
+  ~WeightsFile();
+  WeightsFile(WeightsFile&&) noexcept;
+  WeightsFile& operator=(WeightsFile&&) noexcept;
+
+  // Without the "module." that DataParallel puts in front of every name.
+  const std::vector<std::string>& names() const;
+  bool holds(const std::string& name) const;
+  std::vector<int64_t> shape(const std::string& name) const;
+  at::Tensor tensor(const std::string& name) const;  // a copy on the CPU, contiguous, of the file's own type
+
+  const std::filesystem::path& path() const;  // of the file itself: an artifact's model.safetensors
+  std::string id() const;                     // "sha256:..." of an artifact's manifest, or of the file
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct LoadReport {
+  std::vector<std::string> missing;     // names of the network that the file lacks; they keep their values
+  std::vector<std::string> unexpected;  // names of the file that the network lacks
+  bool head_is_new = false;             // the head has another shape there and keeps its values
+
+  bool is_complete() const { return missing.empty() && unexpected.empty(); }
+};
+
+// Copies what has the same name and shape into the network's own tensors, converting between floating types. `head` begins the names of
+// the last layer ("fc."), whose shape may differ. Batch norm's num_batches_tracked, which old files lack, may be missing unreported.
+// Errors (kInput, naming file and tensor): another shape elsewhere; integers where the network has floats, or the other way round.
+LoadReport load_weights(const WeightsFile& file, const std::vector<std::pair<std::string, at::Tensor>>& state, const std::string& head);
+
+// Refuses a report that is not complete: Error(kInput) with the numbers, the first names and, with `all`, every name.
+void require_complete(const LoadReport& report, const WeightsFile& file, bool all);
+
+}  // namespace fettle
