@@ -12,13 +12,16 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "checkpoint/tensors.h"
+#include "checkpoint/weights.h"
 #include "data/mixing.h"
+#include "data/options.h"
 #include "metrics/classification.h"
 #include "metrics/multiply_adds.h"
 #include "models/factory.h"
 #include "models/module.h"
 #include "tests/golden/fill_rule.h"
 #include "tests/golden/golden.h"
+#include "tests/support/shared_files.h"
 #include "tests/support/tensor_compare.h"
 #include "tests/support/temp_dir.h"
 
@@ -266,8 +269,6 @@ void run_flops(const Case& test) {
   std::printf("golden vision/flops: %d rows checked; no architecture %s\n", num_checked, join(unknown, ", ").c_str());
 }
 
-void run_cifar10_resnet(const Case&) { throw Skip{"reading .th weights and JPEG files is not implemented"}; }
-
 // ---- mixing ----------------------------------------------------------------------------------------------------------
 
 void run_mixup_cutmix(const Case& test) {
@@ -298,6 +299,60 @@ void run_mixup_cutmix(const Case& test) {
       check_tensors(name + " target", mixed.targets, to_tensor(test.tensors, name + ".target"), {.atol = tolerance.value("targets_atol", atol)});
     }
   }
+}
+
+// ---- vision/cifar10_resnet -------------------------------------------------------------------------------------------
+
+// Published weights on real photographs: weights, decoder, loader and network in one.
+void run_cifar10_resnet(const Case& test) {
+  const json& arguments = test.json.at("arguments");
+  require_known(arguments, "arguments.", {"arch", "weights", "weights_sha256", "images", "classes", "preprocessing", "jpeg_kinds (size, mode, sampling 2 = 4:2:0, first luma quantisers)",
+                                          "shown_files", "first_file", "files_per_class"});
+  const std::filesystem::path archive = test::data_folder() / "cifar10_jpg.tar.gz";
+  const std::filesystem::path weights = test::data_folder() / "weights" / "cifar10_resnet" / arguments.at("weights").get<std::string>();
+  for (const std::filesystem::path& needed : {archive, weights}) {
+    if (!std::filesystem::exists(needed)) throw Skip{fmt::format("no {}", needed.filename().string())};
+  }
+  const WeightsFile file(weights);
+  REQUIRE(file.id() == "sha256:" + arguments.at("weights_sha256").get<std::string>());
+  const std::shared_ptr<ImageClassifier> model = make_model(describe(arguments.at("arch"), 3, 10));
+  const LoadReport report = load_weights(file, named_tensors(*model), model->head());
+  REQUIRE((report.is_complete() && !report.head_is_new));
+  CHECK(num_parameters(*model) == test.json.at("parameters").get<int64_t>());
+  model->eval();
+
+  DataOptions options;
+  options.data = archive.string();
+  const ImageData data = open_image_data(options);
+  REQUIRE(json(data.class_names) == arguments.at("classes"));
+  REQUIRE(arguments.at("preprocessing") == "RGB/255, mean (0.485,0.456,0.406), std (0.229,0.224,0.225)");  // as all photographs
+  const ImageFiles& files = std::get<ImageFiles>(data.validation);
+  const int64_t first = arguments.at("first_file"), count = arguments.at("files_per_class");
+  const std::vector<std::string> shown_files = arguments.at("shown_files");
+  std::vector<int64_t> seen(10), shown(shown_files.size(), -1);
+  BatchPlan plan{32, 32, {}};
+  for (int64_t i = 0; i < files.size(); ++i) {
+    const int64_t place = seen[static_cast<size_t>(files.label(i))]++;
+    if (place < first || place >= first + count) continue;
+    const auto named = std::find_if(shown_files.begin(), shown_files.end(), [&](const std::string& name) { return files.relative_path(i).ends_with(name); });
+    if (named != shown_files.end()) shown[static_cast<size_t>(named - shown_files.begin())] = static_cast<int64_t>(plan.indices.size());
+    plan.indices.push_back(i);
+  }
+  LoaderOptions loader = loader_options(options, data, at::kCPU, 1);
+  loader.crop_share = 1;
+  const std::vector<BatchPlan> plans = {plan};
+  ImageLoader source(data.validation, data.normalization, plans, 0, 0, loader);
+  Batch batch;
+  REQUIRE(source.next(batch));
+  const at::NoGradGuard no_grad;
+  const at::Tensor logits = model->forward(batch.images), predictions = logits.argmax(1);
+  const json& tolerance = test.json.at("tolerance");
+  const at::Tensor labels = to_tensor(test.tensors, "labels").to(at::kLong);
+  CHECK(at::equal(batch.labels, labels));
+  const auto images = static_cast<double>(labels.numel());
+  CHECK(std::abs(100 * (predictions == labels).sum().item<double>() / images - test.json.at("values").at("top1_percent").get<double>()) <= tolerance.at("top1_percent").at("atol"));
+  CHECK(100 * (predictions != to_tensor(test.tensors, "predictions").to(at::kLong)).sum().item<double>() / images <= tolerance.at("top1_percent").at("atol"));
+  check_tensors("shown logits", logits.index_select(0, at::tensor(shown)).to(at::kDouble), to_tensor(test.tensors, "shown_logits"), tolerance_from(tolerance.at("logits")));
 }
 
 }  // namespace

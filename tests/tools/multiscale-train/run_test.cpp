@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -84,6 +85,32 @@ TEST_CASE("multiscale-train: an artifact with weights, metrics and lineage") {
   }
   CHECK(epochs == 3);
   CHECK(spent == manifest.metrics["train_multiply_adds"].get<double>());
+}
+
+TEST_CASE("multiscale-train: a run starts from another's weights, and says what does not fit") {
+  const Playground here;
+  const ProcessResult first = here.run(here / "first");
+  INFO(first.err);
+  REQUIRE(first.code == 0);
+  // At a learning rate of nothing the weights are those of the first run.
+  const ProcessResult second = here.run(here / "second", {"--init", (here / "first").string(), "--lr", "1e-30", "--epochs", "1"});
+  INFO(second.err);
+  REQUIRE(second.code == 0);
+  const SafetensorsFile a(here / "first" / "model.safetensors"), b(here / "second" / "model.safetensors");
+  const TensorInfo* const x = a.find("layer1.0.conv1.weight");
+  const TensorInfo* const y = b.find("layer1.0.conv1.weight");
+  REQUIRE((x != nullptr && y != nullptr));
+  const auto bytes_a = a.bytes(*x), bytes_b = b.bytes(*y);
+  CHECK(std::equal(bytes_a.begin(), bytes_a.end(), bytes_b.begin(), bytes_b.end()));
+  const Manifest manifest = read_manifest(here / "second");
+  REQUIRE(manifest.inputs.size() == 2);
+  CHECK((manifest.inputs[1].role == "init" && manifest.inputs[1].id == id_of(here / "first")));
+
+  const ProcessResult other = here.run(here / "other", {"--init", (here / "first").string(), "--arch", "resnet32"});
+  CHECK(other.code == 3);
+  CHECK_THAT(other.err, Catch::Contains("does not fit the network: ") && Catch::Contains("tensors are missing"));
+  CHECK_FALSE(fs::exists(here / "other"));
+  CHECK(here.run(here / "partial", {"--init", (here / "first").string(), "--arch", "resnet32", "--init-partial", "--epochs", "1"}).code == 0);
 }
 
 TEST_CASE("multiscale-train: the same seed gives the same bytes wherever it runs, another seed other ones") {
