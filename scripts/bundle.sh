@@ -17,7 +17,11 @@ for folder in tools/*/; do
   tools+=("$tool")
 done
 
-version=$("$build/bin/${tools[0]}" --version | sed -E 's/^[^ ]+ ([^ ]+) \(([0-9a-z]+).*/\1-\2/')
+version_of() { "$build/bin/$1" --version | sed -E 's/^[^ ]+ ([^ ]+) \(([0-9a-z]+).*/\1-\2/'; }
+version=$(version_of "${tools[0]}")
+for tool in "${tools[@]}"; do
+  [ "$(version_of "$tool")" = "$version" ] || die "$tool is $(version_of "$tool"), but ${tools[0]} is $version; build all: cmake --build --preset $preset"
+done
 name=fettle-$version
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT

@@ -17,9 +17,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kOptionsName = "options.json";
+constexpr const char* kStateName = "state";
 
 bool made_by_a_run(const fs::path& directory) {
-  return fs::is_empty(directory) || is_artifact(directory) || fs::exists(directory / kOptionsName) || fs::exists(directory / "state");
+  return fs::is_empty(directory) || is_artifact(directory) || fs::exists(directory / kOptionsName) || fs::exists(directory / kStateName);
 }
 
 void try_writing_beside(const fs::path& path) {
@@ -32,6 +33,18 @@ void try_writing_beside(const fs::path& path) {
   rmdir(trial.c_str());
 }
 
+// Removes what a run made, options.json apart, which marks the directory as a run's: killed at any instant, this leaves
+// what the next --overwrite replaces and what --resume trains from the start.
+void clear(const fs::path& directory) {
+  const fs::path state = directory / kStateName, condemned = directory / "state.removed";
+  fs::remove(directory / kManifestName);  // from here on this is no artifact
+  fs::remove_all(condemned);
+  if (fs::exists(state)) fs::rename(state, condemned);  // whole or gone, never half a state
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().filename() != kOptionsName) fs::remove_all(entry.path());
+  }
+}
+
 }  // namespace
 
 OutputDirectory::OutputDirectory(fs::path path, OutputMode mode) : path_(std::move(path)), mode_(mode) {
@@ -42,6 +55,8 @@ OutputDirectory::OutputDirectory(fs::path path, OutputMode mode) : path_(std::mo
     existed_ = fs::exists(path_);
     if (existed_) {
       FT_REQUIRE_USAGE(fs::is_directory(path_), "--out '{}' exists and is not a directory", path_.string());
+      // A run killed at its very beginning leaves nothing but half an options.json.
+      remove_stale_temporaries(path_ / kOptionsName);
       if (mode_ == OutputMode::kCreate && !fs::is_empty(path_)) {
         throw Error(ExitCode::kUsage, fmt::format("--out '{}' exists", path_.string()), "--resume continues the run in it, --overwrite replaces it");
       }
@@ -92,15 +107,13 @@ void OutputDirectory::open(const RunRecord& record) {
       fs::create_directories(path_);
       lock();
     } else if (mode_ == OutputMode::kOverwrite) {
-      // The manifest goes first: from then on this is no artifact.
-      fs::remove(path_ / kManifestName);
-      for (const auto& entry : fs::directory_iterator(path_)) fs::remove_all(entry.path());
+      clear(path_);
     }
   } catch (const fs::filesystem_error& error) {
     throw_errno(error.code().value(), fmt::format("make '{}'", path_.string()));
   }
   const fs::path file = path_ / kOptionsName;
-  if (!fs::exists(file)) write_file_atomic(file, Json{{"options", record.options}, {"drawn", record.drawn}, {"inputs", record.inputs}}.dump(1) + "\n");
+  if (!resuming() || !fs::exists(file)) write_file_atomic(file, Json{{"options", record.options}, {"drawn", record.drawn}, {"inputs", record.inputs}}.dump(1) + "\n");
   opened_ = true;
 }
 

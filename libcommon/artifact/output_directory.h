@@ -23,7 +23,7 @@ struct RunRecord {
 
 class OutputDirectory {
  public:
-  // Looks only: creates and removes nothing but a trial entry in the parent.
+  // Looks only: creates and removes nothing but a trial entry in the parent and what a killed run left of options.json.
   // Error(kUsage): it exists and `mode` is kCreate; it exists and no run of ours made it (any mode); another process works on it.
   // Error(kMachine) or Error(kInput): it cannot be written.
   OutputDirectory(std::filesystem::path path, OutputMode mode);

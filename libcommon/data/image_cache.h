@@ -26,7 +26,6 @@ class ImageCache {
   // max_bytes counts pixels. `target_height` and `target_width` are those of the largest batch.
   ImageCache(int64_t num_images, int64_t max_bytes, int64_t target_height, int64_t target_width);
 
-  int64_t max_bytes() const { return max_bytes_; }
   int64_t target_height() const { return target_height_; }
   int64_t target_width() const { return target_width_; }
 

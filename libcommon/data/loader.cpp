@@ -140,6 +140,7 @@ int64_t cached_bytes(const ImageInfo& info, ImageDecoder& decoder, const LoaderO
 ImageLoader::ImageLoader(const LabelledImages& images, const Normalization& normalization, const std::vector<BatchPlan>& plans, int64_t epoch,
                          int64_t first_batch, const LoaderOptions& options)
     : images_(images), normalization_(normalization), plans_(plans), epoch_(epoch), options_(options), channels_(num_channels(images)) {
+  if (!options.augment) options_.cache = nullptr;  // it holds what training reads
   for (const BatchPlan& plan : plans) {
     most_pixels_ = std::max(most_pixels_, plan.height * plan.width * static_cast<int64_t>(plan.indices.size()));
     largest_image_ = std::max(largest_image_, plan.height * plan.width);
@@ -199,7 +200,7 @@ View ImageLoader::open_image(int64_t index, const BatchPlan& plan, Slot& slot, S
   const bool on_its_side = turn && info.orientation >= 5;
   const int64_t height = on_its_side ? info.width : info.height, width = on_its_side ? info.height : info.width;
   const View view = view_of(index, height, width, plan);
-  ImageCache* const cache = options_.augment ? options_.cache.get() : nullptr;
+  ImageCache* const cache = options_.cache.get();
   const bool exact = !options_.augment || options_.exact_decode || turn;
   int64_t denominator = 1;
   if (cache != nullptr) {
@@ -238,7 +239,7 @@ void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) c
     source = {set->image(index).data(), set->width};
     label = set->labels[static_cast<size_t>(index)];
   } else {
-    const CachedImage* const cached = options_.augment && options_.cache ? options_.cache->find(index) : nullptr;
+    const CachedImage* const cached = options_.cache ? options_.cache->find(index) : nullptr;
     view = cached != nullptr ? open_cached(*cached, index, plan, source) : open_image(index, plan, slot, source);
     label = std::get<ImageFiles>(images_).label(index);
   }

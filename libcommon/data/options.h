@@ -76,7 +76,7 @@ std::vector<ArtifactInput> artifact_inputs(const ImageData& data, const std::fil
 struct CachePlan {
   std::shared_ptr<ImageCache> cache;  // null without --cache-bytes
   int64_t bytes = 0;                  // expected to be used: no more than allowed
-  std::string description;            // "about 31 % of the training images (1.1 MiB each) fit in 2.0 GiB"
+  std::string description;            // "about 31 % of the training images (of about 8.6 MiB) fit in 2.0 GiB"
 };
 
 // Sizes are taken from the headers of a few images. Error(kUsage): IDX data, which are in memory as they are.

@@ -114,8 +114,13 @@ struct ImageDecoder::State {
   bool jpeg_is_at_pixels = false;  // its header was read and nothing more
   JpegReader jpeg;
 
-  void prepare_jpeg() {
+  void bring_jpeg_to_pixels() {
     if (!jpeg_is_at_pixels) jpeg.open(file);
+    jpeg_is_at_pixels = true;
+  }
+  // The pixels can be read once.
+  void begin_jpeg_pixels() {
+    bring_jpeg_to_pixels();
     jpeg_is_at_pixels = false;
   }
 };
@@ -144,7 +149,7 @@ void ImageDecoder::decode(Image& image) {
   FT_CHECK(s.opened, "no image is open");
   switch (s.info.format) {
     case ImageFormat::kJpeg:
-      s.prepare_jpeg();
+      s.begin_jpeg_pixels();
       return s.jpeg.decode(image);
     case ImageFormat::kPng: return decode_png(s.file, image);
     case ImageFormat::kWebp: return decode_webp(s.file, image);
@@ -161,8 +166,7 @@ int64_t ImageDecoder::denominator(int64_t height, int64_t width, int64_t target_
   FT_CHECK(s.opened, "no image is open");
   FT_CHECK(height > 0 && width > 0 && target_height > 0 && target_width > 0, "{} x {} for a target of {} x {}", height, width, target_height, target_width);
   if (s.info.format != ImageFormat::kJpeg) return 1;
-  if (!s.jpeg_is_at_pixels) s.jpeg.open(s.file);
-  s.jpeg_is_at_pixels = true;
+  s.bring_jpeg_to_pixels();
   return s.jpeg.denominator(height, width, target_height, target_width);
 }
 
@@ -174,7 +178,7 @@ PlacedBox ImageDecoder::decode_box(const Box& box, int64_t denominator, Image& i
   const bool jpeg = s.info.format == ImageFormat::kJpeg;
   FT_CHECK(denominator == 1 || (jpeg && (denominator == 2 || denominator == 4 || denominator == 8)), "denominator {}", denominator);
   if (jpeg) {
-    s.prepare_jpeg();
+    s.begin_jpeg_pixels();
     return s.jpeg.decode_box(box, denominator, image);
   }
   decode(image);

@@ -4,7 +4,7 @@
 # alternating; and Fettle's against decoding alone. Once with exact decoding on the photographs given, once on 12-megapixel
 # photographs at about 0.8 and 2 bits a pixel, made from them by enlarging and adding noise, with scaled and partial decoding.
 #   scripts/bench/loader.sh FOLDER [ROUNDS] [SIZE]      a folder of class folders of JPEG files; 5 rounds; 224 px
-# Prints Markdown. The virtual environment is scripts/bench/python.sh's, with torchvision. Ten minutes on a quiet machine of two cores.
+# Prints Markdown. The virtual environment is scripts/bench/python.sh's, with torchvision. Twenty minutes on a quiet machine of two cores.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)

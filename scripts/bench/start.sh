@@ -9,14 +9,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 [ $# -ge 1 ] || { sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 photo=$(realpath "$1") files=${2:-50000} rounds=${3:-7}
+(cd "$root" && cmake --preset release >/dev/null && cmake --build --preset release --target multiscale-train >/dev/null)
 tool=$root/build/release/bin/multiscale-train
-[ -x "$tool" ] || { echo "start.sh: build first: cmake --preset release && cmake --build --preset release --target multiscale-train" >&2; exit 4; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for class in $(seq -w 0 99); do
   mkdir -p "$work/photos/$class"
-  cp "$photo" "$work/photo.jpg"
-  (cd "$work/photos/$class" && seq -f "%06.0f.jpg" $((files / 100)) | xargs -n 500 tee <"$work/photo.jpg" >/dev/null)
+  # shellcheck disable=SC2016
+  (cd "$work/photos/$class" && seq -f "%06.0f.jpg" $((files / 100)) | xargs -n 500 sh -c 'tee "$@" <"$0" >/dev/null' "$photo")
 done
 run() { # seconds on stdout
   rm -rf "$work/run"

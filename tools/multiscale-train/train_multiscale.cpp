@@ -62,18 +62,6 @@ Json evaluate_sizes(const std::vector<int64_t>& sizes, MultiscaleTask& task, con
   return metrics;
 }
 
-// (height, width): the largest of each in the whole run.
-std::pair<int64_t, int64_t> largest_size(const SamplerOptions& sampler) {
-  int64_t height = 0, width = 0;
-  for (int64_t epoch = 0; epoch < sampler.epochs; ++epoch) {
-    for (const ScaledBatch& batch : size_set(sampler, epoch)) {
-      height = std::max(height, batch.height);
-      width = std::max(width, batch.width);
-    }
-  }
-  return {height, width};
-}
-
 void initialise_from(const Options& options, const ImageClassifier& model, Log& log) {
   const WeightsFile file(options.init);
   const LoadReport report = load_weights(file, named_tensors(model), model.head());
@@ -128,8 +116,8 @@ Report train_multiscale(const Options& options, RunContext& context) {
   LoaderOptions loader = loader_options(options.data, data, device, static_cast<int>(context.common.threads.value_or(1)));
   loader.seed = context.seed();
   loader.dtype = precision.dtype;
-  const auto [largest_height, largest_width] = largest_size(sampler);
-  const CachePlan cache = plan_cache(options.data, data, loader, largest_height, largest_width);
+  const ScaledBatch largest = size_set(sampler, sampler.epochs - 1).back();  // sizes never shrink from epoch to epoch
+  const CachePlan cache = plan_cache(options.data, data, loader, largest.height, largest.width);
   if (cache.cache) context.log.info(fmt::format("cache: {}", cache.description));
   loader.cache = cache.cache;
 

@@ -58,6 +58,34 @@ TEST_CASE("output: resuming a directory that is not there starts anew; an empty 
   CHECK(fs::exists(dir / "empty/options.json"));
 }
 
+TEST_CASE("output: a run killed while it wrote its first file may be resumed, replaced or started anew") {
+  const test::TempDir dir;
+  const fs::path left = dir / "run/.options.json.tmp-a1b2c3";
+  for (const OutputMode mode : {OutputMode::kCreate, OutputMode::kResume, OutputMode::kOverwrite}) {
+    fs::create_directories(dir / "run");
+    test::write_text(left, "{\"opt");
+    OutputDirectory output(dir / "run", mode);
+    CHECK_FALSE(fs::exists(left));
+    CHECK_FALSE(output.recorded().has_value());
+    output.open(kRecord);
+    fs::remove(dir / "run/options.json");
+  }
+}
+
+TEST_CASE("output: replacing clears what an earlier, killed replacement left as well, and writes the new options") {
+  const test::TempDir dir;
+  OutputDirectory(dir / "run", OutputMode::kCreate).open(kRecord);
+  for (const char* step : {"run/state.removed/step-00000001", "run/state/step-00000002"}) {
+    fs::create_directories(dir / step);
+    test::write_text(dir / step / "facts.json", "{}");
+  }
+  test::write_text(dir / "run/metrics.jsonl", "{}\n");
+  OutputDirectory replaced(dir / "run", OutputMode::kOverwrite);
+  replaced.open({{{"seed", 8}}, {}});
+  CHECK(std::distance(fs::directory_iterator(dir / "run"), fs::directory_iterator()) == 1);
+  CHECK_THAT(test::read_text(dir / "run/options.json"), Catch::Contains("\"seed\": 8"));
+}
+
 TEST_CASE("output: a second process on the same directory is refused") {
   const test::TempDir dir;
   OutputDirectory first(dir / "run", OutputMode::kCreate);
