@@ -2,17 +2,14 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 
 #include "artifact/manifest.h"
 #include "base/errors.h"
 #include "checkpoint/tensors.h"
 #include "io/file.h"
-#include "io/safetensors.h"
 
 namespace fettle {
 namespace fs = std::filesystem;
@@ -46,17 +43,6 @@ std::vector<int64_t> steps_of(const fs::path& run) {
 // What a dense tensor's strides say, where it matters: 4-D tensors only.
 bool is_channels_last(const at::Tensor& tensor) {
   return tensor.dim() == 4 && tensor.is_contiguous(at::MemoryFormat::ChannelsLast) && !tensor.is_contiguous();
-}
-
-void write_tensors(const fs::path& file, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
-  std::vector<TensorSpec> specs;
-  for (const auto& [name, tensor] : tensors) specs.push_back({name, to_dtype(tensor.scalar_type()), tensor.sizes().vec()});
-  SafetensorsWriter writer(file, specs, metadata);
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor dense = tensor.detach().to(at::kCPU).contiguous();
-    writer.write({static_cast<const uint8_t*>(dense.const_data_ptr()), static_cast<size_t>(dense.nbytes())});
-  }
-  writer.commit();
 }
 
 }  // namespace
@@ -112,28 +98,5 @@ TrainState load_state(const fs::path& run, int64_t step) {
 }
 
 void remove_states(const fs::path& run) { fs::remove_all(run / "state"); }
-
-void save_weights(const fs::path& file, const NamedTensors& tensors) { write_tensors(file, tensors, {{"format", "pt"}}); }
-
-void load_weights(const fs::path& path, const NamedTensors& into) {
-  const SafetensorsFile file(path);
-  std::vector<std::string> missing, unexpected;
-  for (const auto& [name, tensor] : into) {
-    if (file.find(name) == nullptr) missing.push_back(name);
-  }
-  for (const TensorInfo& info : file.tensors()) {
-    if (std::none_of(into.begin(), into.end(), [&](const auto& entry) { return entry.first == info.name; })) unexpected.push_back(info.name);
-  }
-  FT_REQUIRE(missing.empty() && unexpected.empty(), "{}: {} names are missing{} and {} are unexpected{}", path.string(), missing.size(),
-             missing.empty() ? "" : " (the first: " + missing.front() + ")", unexpected.size(), unexpected.empty() ? "" : " (the first: " + unexpected.front() + ")");
-  const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : into) {
-    const at::Tensor found = to_tensor(file, *file.find(name));
-    FT_REQUIRE(found.sizes() == tensor.sizes(), "{}: '{}' has shape [{}], expected [{}]", path.string(), name, fmt::join(found.sizes(), ", "),
-               fmt::join(tensor.sizes(), ", "));
-    at::Tensor target = tensor;
-    target.copy_(found);
-  }
-}
 
 }  // namespace fettle

@@ -3,20 +3,17 @@
 // sibling temporary, synced and renamed. Tensors keep their memory format: LibTorch's fused optimisers give wrong numbers,
 // without an error, when a weight and its momentum differ in it.
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
+
+#include "checkpoint/tensors.h"
 
 namespace fettle {
 
 using Json = nlohmann::json;
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 struct TrainState {
   int64_t step = 0;      // optimiser steps done
@@ -35,12 +32,5 @@ TrainState load_state(const std::filesystem::path& run, int64_t step);
 
 // Takes all states away: the run is complete.
 void remove_states(const std::filesystem::path& run);
-
-// Weights alone, as tensors of a .safetensors file in this order; memory formats are not kept.
-void save_weights(const std::filesystem::path& file, const NamedTensors& tensors);
-
-// Copies every tensor into the one of the same name. Error(kInput) that says how many names are missing or unexpected and
-// shows the first of each, or which shape differs.
-void load_weights(const std::filesystem::path& file, const NamedTensors& into);
 
 }  // namespace fettle

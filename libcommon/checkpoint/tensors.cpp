@@ -48,4 +48,15 @@ at::Tensor to_tensor(const SafetensorsFile& file, std::string_view name) {
   return to_tensor(file, *info);
 }
 
+void write_tensors(const std::filesystem::path& file, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, tensor] : tensors) specs.push_back({name, to_dtype(tensor.scalar_type()), tensor.sizes().vec()});
+  SafetensorsWriter writer(file, specs, metadata);
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor dense = tensor.detach().to(at::kCPU).contiguous();
+    writer.write({static_cast<const uint8_t*>(dense.const_data_ptr()), static_cast<size_t>(dense.nbytes())});
+  }
+  writer.commit();
+}
+
 }  // namespace fettle

@@ -94,7 +94,7 @@ at::Tensor WeightsFile::tensor(const std::string& name) const {
   return fettle::to_tensor(file, file.tensors()[at]);
 }
 
-LoadReport load_weights(const WeightsFile& file, const std::vector<std::pair<std::string, at::Tensor>>& state, const std::string& head) {
+LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head) {
   LoadReport report;
   std::set<std::string> known;
   for (const auto& [name, tensor] : state) {
@@ -130,5 +130,7 @@ void require_complete(const LoadReport& report, const WeightsFile& file, bool al
   if (!report.unexpected.empty()) message += fmt::format(" {} are unexpected ({})", report.unexpected.size(), listed(report.unexpected, all));
   throw Error(ExitCode::kInput, message, all ? "--init-partial takes what fits" : "-v lists all names; --init-partial takes what fits");
 }
+
+void save_weights(const std::filesystem::path& file, const NamedTensors& tensors) { write_tensors(file, tensors, {{"format", "pt"}}); }
 
 }  // namespace fettle

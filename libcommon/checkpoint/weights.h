@@ -1,15 +1,14 @@
 #pragma once
-// A network's weights from whatever holds them: an artifact of ours (its model.safetensors), a .safetensors file, or what
+// A network's weights, written as .safetensors and read from whatever holds them: an artifact of ours (its model.safetensors), a .safetensors file, or what
 // torch.save wrote (io/torch_file.h), told apart by their contents.
-
-#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "checkpoint/tensors.h"
 
 namespace fettle {
 
@@ -46,9 +45,12 @@ struct LoadReport {
 // Copies what has the same name and shape into the network's own tensors, converting between floating types. `head` begins the names of
 // the last layer ("fc."), whose shape may differ. Batch norm's num_batches_tracked, which old files lack, may be missing unreported.
 // Errors (kInput, naming file and tensor): another shape elsewhere; integers where the network has floats, or the other way round.
-LoadReport load_weights(const WeightsFile& file, const std::vector<std::pair<std::string, at::Tensor>>& state, const std::string& head);
+LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head);
 
 // Refuses a report that is not complete: Error(kInput) with the numbers, the first names and, with `all`, every name.
 void require_complete(const LoadReport& report, const WeightsFile& file, bool all);
+
+// As transformers and timm write it: metadata {"format": "pt"}.
+void save_weights(const std::filesystem::path& file, const NamedTensors& tensors);
 
 }  // namespace fettle

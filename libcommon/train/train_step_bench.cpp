@@ -15,7 +15,7 @@
 #include "base/bench_main.h"
 #include "base/build_info.h"
 #include "base/errors.h"
-#include "checkpoint/state.h"
+#include "checkpoint/weights.h"
 #include "device/device.h"
 #include "models/factory.h"
 #include "models/module.h"

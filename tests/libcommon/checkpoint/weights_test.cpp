@@ -5,7 +5,6 @@
 #include <catch2/catch.hpp>
 
 #include "checkpoint/tensors.h"
-#include "io/safetensors.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/shared_files.h"
 #include "tests/support/temp_dir.h"
@@ -17,21 +16,12 @@ using fettle::test::expect_error;
 
 namespace {
 
-using Named = std::vector<std::pair<std::string, at::Tensor>>;
-
-std::filesystem::path write_weights(const std::filesystem::path& path, const Named& tensors) {
-  std::vector<TensorSpec> specs;
-  for (const auto& [name, tensor] : tensors) specs.push_back({name, to_dtype(tensor.scalar_type()), tensor.sizes().vec()});
-  SafetensorsWriter writer(path, specs, {});
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor dense = tensor.contiguous();
-    writer.write({static_cast<const uint8_t*>(dense.const_data_ptr()), dense.nbytes()});
-  }
-  writer.commit();
+std::filesystem::path write_weights(const std::filesystem::path& path, const NamedTensors& tensors) {
+  save_weights(path, tensors);
   return path;
 }
 
-Named network() { return {{"conv.weight", at::zeros({2, 3})}, {"bn.num_batches_tracked", at::zeros({}, at::kLong)}, {"fc.weight", at::zeros({4, 2})}, {"fc.bias", at::zeros({4})}}; }
+NamedTensors network() { return {{"conv.weight", at::zeros({2, 3})}, {"bn.num_batches_tracked", at::zeros({}, at::kLong)}, {"fc.weight", at::zeros({4, 2})}, {"fc.bias", at::zeros({4})}}; }
 
 }  // namespace
 
@@ -51,7 +41,7 @@ TEST_CASE("weights: PyTorch's file and the same as safetensors give the same ten
 
 TEST_CASE("weights: what fits is copied and converted, and the rest is reported") {
   const test::TempDir dir;
-  Named state = network();
+  NamedTensors state = network();
   const at::Tensor conv = at::randn({2, 3}), weight = at::randn({4, 2});
   // Half precision with a part in single precision, under DataParallel's names, from before num_batches_tracked.
   LoadReport report = load_weights(
@@ -77,7 +67,7 @@ TEST_CASE("weights: what fits is copied and converted, and the rest is reported"
 
 TEST_CASE("weights: shapes and types that do not fit, and files that are none, are refused by name") {
   const test::TempDir dir;
-  const Named state = network();
+  const NamedTensors state = network();
   expect_error(ExitCode::kInput, "'conv.weight' is of shape [3, 2], expected [2, 3]",
                [&] { load_weights(WeightsFile(write_weights(dir / "shape.safetensors", {{"conv.weight", at::zeros({3, 2})}})), state, "fc."); });
   expect_error(ExitCode::kInput, "'conv.weight' is of type Long, expected Float",
