@@ -1,6 +1,6 @@
 #pragma once
-// A network's weights, written as .safetensors and read from whatever holds them: an artifact of ours (its model.safetensors), a .safetensors file, or what
-// torch.save wrote (io/torch_file.h), told apart by their contents.
+// A network's weights, written as .safetensors and read from whatever holds them: an artifact of ours (its
+// model.safetensors), a .safetensors file, or what torch.save wrote (io/torch_file.h), told apart by their contents.
 
 #include <cstdint>
 #include <filesystem>

@@ -62,7 +62,8 @@ Json evaluate_sizes(const std::vector<int64_t>& sizes, MultiscaleTask& task, con
   return metrics;
 }
 
-void initialise_from(const Options& options, const ImageClassifier& model, Log& log) {
+// The id of what was read, now: the file may be another one, or none, when the run ends.
+std::string initialise_from(const Options& options, const ImageClassifier& model, Log& log) {
   const WeightsFile file(options.init);
   const LoadReport report = load_weights(file, named_tensors(model), model.head());
   if (!options.init_partial) require_complete(report, file, log.level() == LogLevel::kVerbose);
@@ -70,6 +71,7 @@ void initialise_from(const Options& options, const ImageClassifier& model, Log& 
   if (report.head_is_new) text += fmt::format(", but for {}*, which is drawn anew for {} classes", model.head(), model.num_classes());
   if (!report.is_complete()) text += fmt::format("; {} tensors that it lacks are drawn, {} that it has besides are left", report.missing.size(), report.unexpected.size());
   log.info(text);
+  return file.id();
 }
 
 // What timm needs to make the network beside model.safetensors; nothing for networks it does not know.
@@ -108,7 +110,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   context.log.info(fmt::format("precision: {}", precision.why));
 
   const std::shared_ptr<ImageClassifier> model = make_model(description, derive_seed(context.seed(), "weights"));
-  if (!options.init.empty()) initialise_from(options, *model, context.log);
+  const std::string init_id = options.init.empty() ? "" : initialise_from(options, *model, context.log);
   const SamplerOptions sampler = sampler_options(options, num_images(data.train), data.side.value_or(kPhotographSize), context.seed());
   const std::vector<int64_t> sizes = evaluation_sizes(options, sampler);
   for (const int64_t size : sizes) model->require_input(1, data.channels, size, size, /*training=*/false);
@@ -155,7 +157,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
 
   const std::filesystem::path& directory = context.output->path();
   context.inputs = artifact_inputs(data, directory, options.data.hash_inputs);
-  if (!options.init.empty()) context.inputs.push_back({"init", recorded_path(options.init, directory), WeightsFile(options.init).id()});
+  if (!options.init.empty()) context.inputs.push_back({"init", recorded_path(options.init, directory), init_id});
   Manifest manifest = context.manifest("classifier");
   manifest.metrics = trained.last_validation;
   model->eval();
