@@ -155,7 +155,7 @@ Manifest read_manifest(const std::filesystem::path& directory, const std::string
   std::error_code ignored;
   FT_REQUIRE(std::filesystem::exists(directory, ignored), "{}: no such artifact", directory.string());
   if (!is_artifact(directory)) {
-    const bool unfinished = std::filesystem::exists(directory / "state", ignored) || std::filesystem::exists(directory / "options.json", ignored);
+    const bool unfinished = std::filesystem::exists(directory / kStateName, ignored) || std::filesystem::exists(directory / kOptionsName, ignored);
     throw Error(ExitCode::kInput, fmt::format("{}: not a complete artifact: it has no {}", directory.string(), kManifestName),
                 unfinished ? "its run has not finished: repeat that command with --resume" : "");
   }

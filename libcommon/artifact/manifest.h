@@ -15,6 +15,8 @@ using Json = nlohmann::json;
 
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kManifestSchema = "fettle.artifact/1";
+inline constexpr const char* kOptionsName = "options.json";  // beside it: what the run was started with
+inline constexpr const char* kStateName = "state";           // and its states, until it has finished
 
 struct ArtifactInput {
   std::string role;  // "data", "init", "from"

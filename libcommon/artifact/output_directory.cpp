@@ -16,9 +16,6 @@ namespace fettle {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kOptionsName = "options.json";
-constexpr const char* kStateName = "state";
-
 bool made_by_a_run(const fs::path& directory) {
   return fs::is_empty(directory) || is_artifact(directory) || fs::exists(directory / kOptionsName) || fs::exists(directory / kStateName);
 }

@@ -19,7 +19,7 @@ constexpr const char* kPrefix = "step-";
 constexpr const char* kTensorsName = "tensors.safetensors";
 constexpr const char* kFactsName = "state.json";
 
-fs::path state_directory(const fs::path& run, int64_t step) { return run / "state" / fmt::format("{}{:08}", kPrefix, step); }
+fs::path state_directory(const fs::path& run, int64_t step) { return run / kStateName / fmt::format("{}{:08}", kPrefix, step); }
 
 std::optional<int64_t> step_of(const fs::path& directory) {
   const std::string name = directory.filename().string();
@@ -33,7 +33,7 @@ std::optional<int64_t> step_of(const fs::path& directory) {
 std::vector<int64_t> steps_of(const fs::path& run) {
   std::vector<int64_t> steps;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(run / "state", error)) {
+  for (const auto& entry : fs::directory_iterator(run / kStateName, error)) {
     if (const auto step = step_of(entry.path())) steps.push_back(*step);
   }
   std::sort(steps.begin(), steps.end());
@@ -48,7 +48,7 @@ bool is_channels_last(const at::Tensor& tensor) {
 }  // namespace
 
 void save_state(const fs::path& run, const TrainState& state, int keep, std::optional<int64_t> keep_step) {
-  fs::create_directories(run / "state");
+  fs::create_directories(run / kStateName);
   const fs::path target = state_directory(run, state.step);
   if (fs::exists(target)) return;  // a run that was stopped at this step saves nothing new
   Json facts = state.facts;
@@ -97,6 +97,6 @@ TrainState load_state(const fs::path& run, int64_t step) {
   return state;
 }
 
-void remove_states(const fs::path& run) { fs::remove_all(run / "state"); }
+void remove_states(const fs::path& run) { fs::remove_all(run / kStateName); }
 
 }  // namespace fettle

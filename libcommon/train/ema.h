@@ -2,15 +2,11 @@
 // Exponential moving average of a model's state: ema <- decay * ema + (1 - decay) * w after each optimiser step, over
 // weights and floating buffers; integer buffers are copied.
 
-#include <ATen/core/Tensor.h>
-
 #include <string>
-#include <utility>
-#include <vector>
+
+#include "checkpoint/tensors.h"
 
 namespace fettle {
-
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 class Ema {
  public:

@@ -5,12 +5,11 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
-namespace fettle {
+#include "checkpoint/tensors.h"
 
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+namespace fettle {
 
 struct OptimizerOptions {
   enum class Kind { kSgd, kAdamW } kind = Kind::kSgd;
