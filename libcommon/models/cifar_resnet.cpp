@@ -4,12 +4,9 @@
 
 #include <charconv>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "base/errors.h"
-#include "models/description_json.h"
+#include "models/described_classifier.h"
 #include "models/layers.h"
-#include "models/module.h"
 #include "models/weight_draws.h"
 
 namespace fettle {
@@ -18,9 +15,15 @@ namespace {
 constexpr int64_t kStemChannels = 16;
 constexpr int64_t kMaxDepth = 1202;  // the paper's deepest
 
-bool is_depth(int64_t depth) { return depth >= 8 && depth <= kMaxDepth && (depth - 2) % 6 == 0; }
+// 20 of "resnet20"; 0 when it is not the name of a depth 6n + 2.
+int64_t depth_of(const std::string& arch) {
+  const std::string digits = arch.starts_with("resnet") ? arch.substr(6) : "";
+  int64_t depth = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), depth);
+  const bool is_depth = error == std::errc() && depth >= 8 && depth <= kMaxDepth && (depth - 2) % 6 == 0 && digits == std::to_string(depth);
+  return is_depth ? depth : 0;
+}
 
-// Sums and ReLUs work in place: no backward needs what they overwrite.
 class Block : public Module {
  public:
   Block(int64_t in_channels, int64_t channels, int64_t stride)
@@ -32,9 +35,8 @@ class Block : public Module {
         padding_((channels - in_channels) / 2) {}
 
   at::Tensor forward(const at::Tensor& x) {
-    at::Tensor y = bn1_->forward(conv1_->forward(x)).relu_();
-    y = bn2_->forward(conv2_->forward(y));
-    return y.add_(stride_ == 1 ? x : shortcut(x)).relu_();
+    const at::Tensor y = bn1_->forward(conv1_->forward(x), Activation::kRelu);
+    return bn2_->forward(conv2_->forward(y), Activation::kRelu, stride_ == 1 ? x : shortcut(x));
   }
 
  private:
@@ -66,12 +68,12 @@ class Stage : public Module {
   std::vector<std::shared_ptr<Block>> blocks_;
 };
 
-class CifarResNet : public ImageClassifier {
+class CifarResNet : public DescribedClassifier<CifarResNetDescription> {
  public:
-  explicit CifarResNet(const CifarResNetDescription& description) : description_(description) {
+  explicit CifarResNet(const CifarResNetDescription& description) : DescribedClassifier(description) {
     conv1_ = register_module("conv1", std::make_shared<Convolution>(description.in_channels, kStemChannels, 3, 1));
     bn1_ = register_module("bn1", std::make_shared<BatchNorm>(kStemChannels));
-    const int64_t num_blocks = (description.depth - 2) / 6;
+    const int64_t num_blocks = (depth_of(description.arch) - 2) / 6;
     layer1_ = register_module("layer1", std::make_shared<Stage>(kStemChannels, kStemChannels, num_blocks, 1));
     layer2_ = register_module("layer2", std::make_shared<Stage>(kStemChannels, 2 * kStemChannels, num_blocks, 2));
     layer3_ = register_module("layer3", std::make_shared<Stage>(2 * kStemChannels, 4 * kStemChannels, num_blocks, 2));
@@ -80,7 +82,7 @@ class CifarResNet : public ImageClassifier {
 
   at::Tensor forward(const at::Tensor& x) override {
     require_input(x);
-    at::Tensor y = bn1_->forward(conv1_->forward(x)).relu_();
+    at::Tensor y = bn1_->forward(conv1_->forward(x), Activation::kRelu);
     y = layer3_->forward(layer2_->forward(layer1_->forward(y)));
     return linear_->forward(y.mean({2, 3}));
   }
@@ -97,16 +99,11 @@ class CifarResNet : public ImageClassifier {
     draws.uniform("linear.bias", linear_->bias, 1 / std::sqrt(static_cast<double>(linear_->weight.size(1))));
   }
 
-  nlohmann::json description() const override { return to_json(description_); }
-  std::string family() const override { return "cifar_resnet"; }
-  int64_t in_channels() const override { return description_.in_channels; }
-  int64_t num_classes() const override { return description_.num_classes; }
   std::string head() const override { return "linear."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 4; }
 
  private:
-  CifarResNetDescription description_;
   std::shared_ptr<Convolution> conv1_;
   std::shared_ptr<BatchNorm> bn1_;
   std::shared_ptr<Stage> layer1_, layer2_, layer3_;
@@ -115,25 +112,8 @@ class CifarResNet : public ImageClassifier {
 
 }  // namespace
 
-nlohmann::json to_json(const CifarResNetDescription& description) {
-  return {{"family", "cifar_resnet"}, {"arch", "resnet" + std::to_string(description.depth)}, {"in_channels", description.in_channels}, {"num_classes", description.num_classes}};
-}
+bool CifarResNetDescription::has_arch(const std::string& arch) { return depth_of(arch) != 0; }
 
-CifarResNetDescription cifar_resnet_description_from_json(const nlohmann::json& json) {
-  const DescriptionReader reader(json, {"family", "arch", "in_channels", "num_classes"});
-  FT_REQUIRE(reader.text("family") == "cifar_resnet", "model description: expected family 'cifar_resnet', found '{}'", reader.text("family"));
-  const std::string arch = reader.text("arch");
-  int64_t depth = 0;
-  const std::string digits = arch.substr(0, 6) == "resnet" ? arch.substr(6) : "";
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), depth);
-  FT_REQUIRE(error == std::errc() && end == digits.data() + digits.size() && is_depth(depth) && arch == "resnet" + std::to_string(depth),
-             "model description: family 'cifar_resnet' has resnet<6n+2> from resnet8 to resnet{}, found '{}'", kMaxDepth, arch);
-  return {depth, reader.integer("in_channels", 1, kMaxChannels), reader.integer("num_classes", 1, kMaxClasses)};
-}
-
-std::shared_ptr<ImageClassifier> make_cifar_resnet(const CifarResNetDescription& description) {
-  FT_CHECK(is_depth(description.depth) && description.in_channels > 0 && description.num_classes > 0, "depth {}", description.depth);
-  return std::make_shared<CifarResNet>(description);
-}
+std::shared_ptr<ImageClassifier> make_cifar_resnet(const CifarResNetDescription& description) { return std::make_shared<CifarResNet>(description); }
 
 }  // namespace fettle

@@ -12,14 +12,15 @@
 namespace fettle {
 
 struct CifarResNetDescription {
-  int64_t depth = 20;        // 6n + 2, 8 to 1202; public weights exist for 20, 32, 44, 56
-  int64_t in_channels = 3;   // of the image
+  static constexpr const char* kFamily = "cifar_resnet";
+  static constexpr const char* kArchs = "resnet<6n+2> from resnet8 to resnet1202";  // public weights exist for 20, 32, 44, 56
+  static bool has_arch(const std::string& arch);
+  static void fields(auto&&, auto&&) {}
+
+  std::string arch = "resnet20";
+  int64_t in_channels = 3;  // of the image
   int64_t num_classes = 10;
 };
-
-// {"family": "cifar_resnet", "arch": "resnet20", "in_channels": 3, "num_classes": 10}
-nlohmann::json to_json(const CifarResNetDescription& description);
-CifarResNetDescription cifar_resnet_description_from_json(const nlohmann::json& json);
 
 // Convolutions and linear at zero, until initialise() or weights from a file. Takes any image from 1 x 1 on.
 std::shared_ptr<ImageClassifier> make_cifar_resnet(const CifarResNetDescription& description);

@@ -2,31 +2,55 @@
 
 #include <algorithm>
 
-#include "base/errors.h"
 #include "base/text.h"
 
 namespace fettle {
 
-DescriptionReader::DescriptionReader(const nlohmann::json& json, const std::vector<std::string>& keys) : json_(json) {
-  FT_REQUIRE(json.is_object(), "model description: expected an object, found {}", json.type_name());
+DescriptionReader::DescriptionReader(const nlohmann::json& json, const std::vector<std::string>& keys, Keys needed, ExitCode code) : json_(json), code_(code) {
+  if (!json.is_object()) FT_FAIL(code, "model description: expected an object, found {}", json.type_name());
   for (const auto& item : json.items()) {
-    FT_REQUIRE(std::find(keys.begin(), keys.end(), item.key()) != keys.end(), "model description: unknown key '{}', expected {}", item.key(), join(keys, ", "));
+    if (std::find(keys.begin(), keys.end(), item.key()) != keys.end()) continue;
+    FT_FAIL(code, "model description: unknown key '{}', expected {}", item.key(), keys.empty() ? "none" : join(keys, ", "));
   }
-  for (const std::string& key : keys) FT_REQUIRE(json.contains(key), "model description: key '{}' is missing", key);
+  if (needed == Keys::kSome) return;
+  for (const std::string& key : keys) {
+    if (!json.contains(key)) FT_FAIL(code, "model description: key '{}' is missing", key);
+  }
 }
 
-int64_t DescriptionReader::integer(const std::string& key, int64_t min, int64_t max) const {
-  const nlohmann::json& value = json_.at(key);
+void DescriptionReader::read(const std::string& key, int64_t& value, int64_t min, int64_t max) const {
+  const auto found = json_.find(key);
+  if (found == json_.end()) return;
   // An unsigned number beyond int64 would wrap: compare it as what it is.
-  const bool fits = value.is_number_unsigned() ? value.get<uint64_t>() <= static_cast<uint64_t>(max) && value.get<int64_t>() >= min
-                                               : value.is_number_integer() && value.get<int64_t>() >= min && value.get<int64_t>() <= max;
-  FT_REQUIRE(fits, "model description: {} must be an integer of {} to {}, found {}", key, min, max, value.dump());
-  return value.get<int64_t>();
+  const bool fits = found->is_number_unsigned() ? found->get<uint64_t>() <= static_cast<uint64_t>(max) && found->get<int64_t>() >= min
+                                                : found->is_number_integer() && found->get<int64_t>() >= min && found->get<int64_t>() <= max;
+  if (!fits) FT_FAIL(code_, "model description: {} must be an integer of {} to {}, found {}", key, min, max, found->dump());
+  value = found->get<int64_t>();
 }
 
-std::string DescriptionReader::text(const std::string& key) const {
-  FT_REQUIRE(json_.at(key).is_string(), "model description: {} must be text, found {}", key, json_.at(key).dump());
-  return json_.at(key).get<std::string>();
+void DescriptionReader::read(const std::string& key, double& value, double min, double max) const {
+  const auto found = json_.find(key);
+  if (found == json_.end()) return;
+  if (!found->is_number() || !(found->get<double>() >= min && found->get<double>() <= max)) {
+    FT_FAIL(code_, "model description: {} must be a number of {} to {}, found {}", key, min, max, found->dump());
+  }
+  value = found->get<double>();
+}
+
+void DescriptionReader::read(const std::string& key, std::string& value) const {
+  const auto found = json_.find(key);
+  if (found == json_.end()) return;
+  if (!found->is_string()) FT_FAIL(code_, "model description: {} must be text, found {}", key, found->dump());
+  value = found->get<std::string>();
+}
+
+void DescriptionReader::read(const std::string& key, std::string& value, const std::vector<std::string>& allowed) const {
+  std::string text = value;
+  read(key, text);
+  if (json_.contains(key) && std::find(allowed.begin(), allowed.end(), text) == allowed.end()) {
+    FT_FAIL(code_, "model description: {} must be '{}', found '{}'", key, join(allowed, "' or '"), text);
+  }
+  value = text;
 }
 
 }  // namespace fettle

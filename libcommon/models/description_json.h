@@ -1,26 +1,69 @@
 #pragma once
-// Strict reading of a model description: every key is expected, none is extra, each value has its type and range. What is
-// wrong is the file's fault: Error(kInput) that names the key, what was expected and what was found.
-
-#include <nlohmann/json.hpp>
+// Model descriptions to and from JSON. A description struct D has the members arch, in_channels and num_classes, the constants
+// kFamily and kArchs (text for messages), a function has_arch(), and a template fields(self, field) that calls
+// field(name, member, limits...) for every further member: that list alone decides what is written, read and overridden.
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/errors.h"
+
 namespace fettle {
-
-class DescriptionReader {
- public:
-  DescriptionReader(const nlohmann::json& json, const std::vector<std::string>& keys);
-  int64_t integer(const std::string& key, int64_t min, int64_t max) const;
-  std::string text(const std::string& key) const;
-
- private:
-  const nlohmann::json& json_;
-};
 
 inline constexpr int64_t kMaxChannels = 65536;     // of an image
 inline constexpr int64_t kMaxClasses = 1 << 20;  // above it a description is damaged, not ambitious
+
+// The values of a JSON object. Each has its type and range and none is extra; what is wrong is an Error of the given code that
+// names the key, what was expected and what was found.
+class DescriptionReader {
+ public:
+  enum class Keys { kAll, kSome };  // of the list: every one is expected, or any may be missing
+  DescriptionReader(const nlohmann::json& json, const std::vector<std::string>& keys, Keys needed, ExitCode code);
+
+  // A missing key leaves the value as it is.
+  void read(const std::string& key, int64_t& value, int64_t min, int64_t max) const;
+  void read(const std::string& key, double& value, double min, double max) const;
+  void read(const std::string& key, std::string& value) const;
+  void read(const std::string& key, std::string& value, const std::vector<std::string>& allowed) const;
+
+ private:
+  const nlohmann::json& json_;
+  ExitCode code_;
+};
+
+template <typename D>
+nlohmann::json description_to_json(const D& description) {
+  nlohmann::json json = {{"family", D::kFamily}, {"arch", description.arch}, {"in_channels", description.in_channels}, {"num_classes", description.num_classes}};
+  D::fields(description, [&](const char* name, const auto& value, const auto&...) { json[name] = value; });
+  return json;
+}
+
+// Strict: every key is expected. Error(kInput).
+template <typename D>
+D description_from_json(const nlohmann::json& json) {
+  D description;
+  std::vector<std::string> keys = {"family", "arch", "in_channels", "num_classes"};
+  D::fields(description, [&](const char* name, const auto&...) { keys.emplace_back(name); });
+  const DescriptionReader reader(json, keys, DescriptionReader::Keys::kAll, ExitCode::kInput);
+  std::string family;
+  reader.read("family", family, {D::kFamily});
+  reader.read("arch", description.arch);
+  reader.read("in_channels", description.in_channels, 1, kMaxChannels);
+  reader.read("num_classes", description.num_classes, 1, kMaxClasses);
+  D::fields(description, [&](const char* name, auto& value, const auto&... limits) { reader.read(name, value, limits...); });
+  FT_REQUIRE(D::has_arch(description.arch), "model description: family '{}' has {}, found '{}'", D::kFamily, D::kArchs, description.arch);
+  return description;
+}
+
+// Any of the further members. Error(kUsage).
+template <typename D>
+void override_description(D& description, const nlohmann::json& json) {
+  std::vector<std::string> keys;
+  D::fields(description, [&](const char* name, const auto&...) { keys.emplace_back(name); });
+  const DescriptionReader reader(json, keys, DescriptionReader::Keys::kSome, ExitCode::kUsage);
+  D::fields(description, [&](const char* name, auto& value, const auto&... limits) { reader.read(name, value, limits...); });
+}
 
 }  // namespace fettle

@@ -4,6 +4,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "models/description_json.h"
 
 namespace fettle {
 namespace {
@@ -13,28 +14,64 @@ struct NamedModel {
   ModelDescription description;
 };
 
-const NamedModel kModels[] = {
-    {"resnet18", ResNetDescription{.depth = 18}},      {"resnet34", ResNetDescription{.depth = 34}},      {"resnet50", ResNetDescription{.depth = 50}},
-    {"resnet20", CifarResNetDescription{.depth = 20}}, {"resnet32", CifarResNetDescription{.depth = 32}}, {"resnet44", CifarResNetDescription{.depth = 44}},
-    {"resnet56", CifarResNetDescription{.depth = 56}},
-};
+const std::vector<NamedModel>& named_models() {
+  static const std::vector<NamedModel> models = [] {
+    std::vector<NamedModel> list;
+    for (const char* name : {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "seresnet50"}) list.push_back({name, ResNetDescription{.arch = name}});
+    for (const char* name : {"resnet20", "resnet32", "resnet44", "resnet56"}) list.push_back({name, CifarResNetDescription{.arch = name}});
+    list.push_back({"mobilenetv1_100", MobileNetV1Description{}});
+    list.push_back({"mobilenet_v2", MobileNetV2Description{}});
+    for (const char* name : {"mobilenet_v3_large", "mobilenet_v3_small"}) list.push_back({name, MobileNetV3Description{.arch = name}});
+    for (const char* name : {"efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3"}) list.push_back({name, efficientnet_description(name)});
+    return list;
+  }();
+  return models;
+}
 
 std::shared_ptr<ImageClassifier> make(const ResNetDescription& description) { return make_resnet(description); }
 std::shared_ptr<ImageClassifier> make(const CifarResNetDescription& description) { return make_cifar_resnet(description); }
+std::shared_ptr<ImageClassifier> make(const MobileNetV1Description& description) { return make_mobilenet_v1(description); }
+std::shared_ptr<ImageClassifier> make(const MobileNetV2Description& description) { return make_mobilenet_v2(description); }
+std::shared_ptr<ImageClassifier> make(const MobileNetV3Description& description) { return make_mobilenet_v3(description); }
+std::shared_ptr<ImageClassifier> make(const EfficientNetDescription& description) { return make_efficientnet(description); }
+
+// Reads the description if it is of family D, or of one of the further ones.
+template <typename D, typename... Others>
+ModelDescription read_family(const std::string& family, const nlohmann::json& json, std::string expected = "") {
+  if (family == D::kFamily) return description_from_json<D>(json);
+  expected += fmt::format("{}'{}'", expected.empty() ? "" : ", ", D::kFamily);
+  if constexpr (sizeof...(Others) > 0) {
+    return read_family<Others...>(family, json, expected);
+  } else {
+    FT_FAIL(ExitCode::kInput, "model description: expected family {}, found '{}'", expected, family);
+  }
+}
+
+template <typename... D>
+ModelDescription read_family_of(const std::variant<D...>*, const std::string& family, const nlohmann::json& json) {
+  return read_family<D...>(family, json);
+}
 
 }  // namespace
 
 std::vector<std::string> model_names() {
   std::vector<std::string> names;
-  for (const NamedModel& model : kModels) names.emplace_back(model.name);
+  for (const NamedModel& model : named_models()) names.emplace_back(model.name);
   return names;
 }
 
-ModelDescription describe(const std::string& name, int64_t in_channels, int64_t num_classes) {
-  for (const NamedModel& model : kModels) {
+ModelDescription describe(const std::string& name, int64_t in_channels, int64_t num_classes) { return describe(name, in_channels, num_classes, nlohmann::json::object()); }
+
+ModelDescription describe(const std::string& name, int64_t in_channels, int64_t num_classes, const nlohmann::json& overrides) {
+  for (const NamedModel& model : named_models()) {
     if (model.name != name) continue;
     ModelDescription description = model.description;
-    std::visit([&](auto& d) { d.in_channels = in_channels, d.num_classes = num_classes; }, description);
+    std::visit(
+        [&](auto& d) {
+          d.in_channels = in_channels, d.num_classes = num_classes;
+          override_description(d, overrides);
+        },
+        description);
     return description;
   }
   const std::string nearest = nearest_word(name, model_names());
@@ -43,16 +80,15 @@ ModelDescription describe(const std::string& name, int64_t in_channels, int64_t 
 }
 
 nlohmann::json to_json(const ModelDescription& description) {
-  return std::visit([](const auto& d) { return to_json(d); }, description);
+  return std::visit([](const auto& d) { return description_to_json(d); }, description);
 }
 
 ModelDescription model_description_from_json(const nlohmann::json& json) {
   FT_REQUIRE(json.is_object(), "model description: expected an object, found {}", json.type_name());
   const auto family = json.find("family");
   FT_REQUIRE(family != json.end(), "model description: key 'family' is missing");
-  if (*family == "resnet") return resnet_description_from_json(json);
-  if (*family == "cifar_resnet") return cifar_resnet_description_from_json(json);
-  FT_FAIL(ExitCode::kInput, "model description: expected family 'resnet' or 'cifar_resnet', found {}", family->dump());
+  FT_REQUIRE(family->is_string(), "model description: family must be text, found {}", family->dump());
+  return read_family_of(static_cast<const ModelDescription*>(nullptr), family->get<std::string>(), json);
 }
 
 std::shared_ptr<ImageClassifier> make_model(const ModelDescription& description) {

@@ -4,16 +4,23 @@
 #include <variant>
 
 #include "models/cifar_resnet.h"
+#include "models/efficientnet.h"
+#include "models/mobilenet_v1.h"
+#include "models/mobilenet_v2.h"
+#include "models/mobilenet_v3.h"
 #include "models/resnet.h"
 
 namespace fettle {
 
-using ModelDescription = std::variant<ResNetDescription, CifarResNetDescription>;
+using ModelDescription =
+    std::variant<ResNetDescription, CifarResNetDescription, MobileNetV1Description, MobileNetV2Description, MobileNetV3Description, EfficientNetDescription>;
 
-std::vector<std::string> model_names();  // what --arch takes: resnet18 resnet34 resnet50 (torchvision's), resnet20 ... resnet56 (CIFAR's)
+std::vector<std::string> model_names();  // what --arch takes
 
-// The description behind a name of model_names(); another name is Error(kUsage) that shows the nearest one.
+// The description behind a name of model_names(); another name is Error(kUsage) that shows the nearest one. `overrides` is a
+// JSON object of members of the family's description other than in_channels and num_classes; what is wrong is Error(kUsage).
 ModelDescription describe(const std::string& name, int64_t in_channels, int64_t num_classes);
+ModelDescription describe(const std::string& name, int64_t in_channels, int64_t num_classes, const nlohmann::json& overrides);
 
 // The family's JSON object; reading is strict, and what is wrong is Error(kInput).
 nlohmann::json to_json(const ModelDescription& description);

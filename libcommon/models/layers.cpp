@@ -2,17 +2,44 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
+
+#include "base/errors.h"
+
 namespace fettle {
 
-Convolution::Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride) : stride_(stride), padding_(kernel / 2) {
-  weight = register_parameter("weight", at::zeros({out_channels, in_channels, kernel, kernel}));
+at::Tensor activate(at::Tensor x, Activation activation) {
+  switch (activation) {
+    case Activation::kNone: return x;
+    case Activation::kRelu: return x.relu_();
+    case Activation::kRelu6: return at::hardtanh_(x, 0, 6);
+    case Activation::kHardswish: return at::hardswish(x);
+    case Activation::kSilu: return at::silu(x);
+  }
+  FT_CHECK(false, "activation {}", static_cast<int>(activation));
+}
+
+Convolution::Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, const ConvolutionOptions& options)
+    : stride_(stride), groups_(options.groups), padding_(options.padding) {
+  FT_CHECK(in_channels % groups_ == 0 && out_channels % groups_ == 0, "{} and {} channels in {} groups", in_channels, out_channels, groups_);
+  weight = register_parameter("weight", at::zeros({out_channels, in_channels / groups_, kernel, kernel}));
+  if (options.bias) bias = register_parameter("bias", at::zeros({out_channels}));
 }
 
 at::Tensor Convolution::forward(const at::Tensor& x) const {
-  return at::conv2d(x, weight, /*bias=*/{}, {stride_, stride_}, {padding_, padding_});
+  const int64_t kernel = weight.size(2);
+  const auto convolve = [&](const at::Tensor& input, int64_t padding) {
+    return at::conv2d(input, weight, bias, {stride_, stride_}, {padding, padding}, {1, 1}, groups_);
+  };
+  if (padding_ == Padding::kSymmetric || stride_ == 1) return convolve(x, kernel / 2);
+  const auto missing = [&](int64_t size) { return std::max<int64_t>(((size + stride_ - 1) / stride_ - 1) * stride_ + kernel - size, 0); };
+  const int64_t rows = missing(x.size(2)), columns = missing(x.size(3));
+  if (rows == columns && rows % 2 == 0) return convolve(x, rows / 2);
+  return convolve(at::constant_pad_nd(x, {columns / 2, columns - columns / 2, rows / 2, rows - rows / 2}), 0);
 }
 
-BatchNorm::BatchNorm(int64_t num_channels) {
+BatchNorm::BatchNorm(int64_t num_channels, const BatchNormOptions& options) : options_(options) {
   weight = register_parameter("weight", at::ones({num_channels}));
   bias = register_parameter("bias", at::zeros({num_channels}));
   running_mean = register_buffer("running_mean", at::zeros({num_channels}));
@@ -20,9 +47,11 @@ BatchNorm::BatchNorm(int64_t num_channels) {
   num_batches_tracked = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
 }
 
-at::Tensor BatchNorm::forward(const at::Tensor& x) {
+at::Tensor BatchNorm::forward(const at::Tensor& x, Activation activation, const at::Tensor& residual) {
   if (is_training()) num_batches_tracked += 1;
-  return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), /*momentum=*/0.1, /*eps=*/1e-5, /*cudnn_enabled=*/true);
+  at::Tensor y = at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), options_.momentum, options_.eps, /*cudnn_enabled=*/true);
+  if (residual.defined()) y.add_(residual);
+  return activate(y, activation);
 }
 
 void BatchNorm::reset() {
@@ -40,11 +69,48 @@ void reset_batch_norms(Module& module) {
   });
 }
 
-Linear::Linear(int64_t in_features, int64_t out_features) {
+Linear::Linear(int64_t in_features, int64_t out_features, bool with_bias) {
   weight = register_parameter("weight", at::zeros({out_features, in_features}));
-  bias = register_parameter("bias", at::zeros({out_features}));
+  if (with_bias) bias = register_parameter("bias", at::zeros({out_features}));
 }
 
 at::Tensor Linear::forward(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+
+LayerNorm::LayerNorm(int64_t num_channels, double eps) : eps_(eps) {
+  weight = register_parameter("weight", at::ones({num_channels}));
+  bias = register_parameter("bias", at::zeros({num_channels}));
+}
+
+at::Tensor LayerNorm::forward(const at::Tensor& x) const { return at::layer_norm(x, weight.sizes(), weight, bias, eps_); }
+
+SqueezeExcitation::SqueezeExcitation(int64_t num_channels, int64_t num_squeezed, Activation activation, Gate gate)
+    : fc1_(register_module("fc1", std::make_shared<Convolution>(num_channels, num_squeezed, 1, 1, ConvolutionOptions{.bias = true}))),
+      fc2_(register_module("fc2", std::make_shared<Convolution>(num_squeezed, num_channels, 1, 1, ConvolutionOptions{.bias = true}))),
+      activation_(activation),
+      gate_(gate) {}
+
+at::Tensor SqueezeExcitation::forward(const at::Tensor& x) const {
+  const at::Tensor y = fc2_->forward(activate(fc1_->forward(x.mean({2, 3}, /*keepdim=*/true)), activation_));
+  return x * (gate_ == Gate::kSigmoid ? at::sigmoid(y) : at::hardsigmoid(y));
+}
+
+ConvolutionNorm::ConvolutionNorm(std::shared_ptr<Convolution> convolution, std::shared_ptr<BatchNorm> norm, Activation activation)
+    : convolution_(register_module("0", std::move(convolution))), norm_(register_module("1", std::move(norm))), activation_(activation) {}
+
+at::Tensor ConvolutionNorm::forward(const at::Tensor& x, const at::Tensor& residual) {
+  return norm_->forward(convolution_->forward(x), activation_, residual);
+}
+
+at::Tensor stochastic_depth(const at::Tensor& y, double probability, bool training) {
+  if (!training || probability == 0) return y;
+  std::vector<int64_t> shape(static_cast<size_t>(y.dim()), 1);
+  shape[0] = y.size(0);
+  return y * at::empty(shape, y.options()).bernoulli_(1 - probability).div_(1 - probability);
+}
+
+int64_t round_channels(double channels, int64_t divisor) {
+  const int64_t rounded = std::max(divisor, static_cast<int64_t>(channels + static_cast<double>(divisor) / 2) / divisor * divisor);
+  return static_cast<double>(rounded) < 0.9 * channels ? rounded + divisor : rounded;
+}
 
 }  // namespace fettle

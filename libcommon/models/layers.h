@@ -6,40 +6,110 @@
 
 namespace fettle {
 
-// x: [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)]. Odd kernel, padding kernel / 2, no bias.
+enum class Activation { kNone, kRelu, kRelu6, kHardswish, kSilu };
+
+// Overwrites x where its backward allows it.
+at::Tensor activate(at::Tensor x, Activation activation);
+
+// kTensorflowSame: zeros so that the output has ceil(size / stride) pixels, the odd one below and to the right (timm's
+// pad_type "same"). Equal to kSymmetric at stride 1, and at stride 2 on odd sizes.
+enum class Padding { kSymmetric, kTensorflowSame };
+
+struct ConvolutionOptions {
+  int64_t groups = 1;
+  bool bias = false;
+  Padding padding = Padding::kSymmetric;  // kernel / 2 on every side
+};
+
+// x: [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)]. Odd kernel.
 class Convolution : public Module {
  public:
-  Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride);
+  Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, const ConvolutionOptions& options = {});
   at::Tensor forward(const at::Tensor& x) const;
 
-  at::Tensor weight;  // [out, in, kernel, kernel], zeros
+  at::Tensor weight;  // [out, in / groups, kernel, kernel], zeros
+  at::Tensor bias;    // [out], zeros; undefined without
 
  private:
   int64_t stride_;
-  int64_t padding_;
+  int64_t groups_;
+  Padding padding_;
 };
 
-// Batch norm over [B, C, H, W], eps 1e-5, momentum 0.1, unbiased running variance. In training mode B * H * W must exceed 1.
+struct BatchNormOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;  // weight of the new batch in the running statistics
+};
+
+// Batch norm over [B, C, H, W], unbiased running variance. In training mode B * H * W must exceed 1.
 class BatchNorm : public Module {
  public:
-  explicit BatchNorm(int64_t num_channels);
-  at::Tensor forward(const at::Tensor& x);
+  explicit BatchNorm(int64_t num_channels, const BatchNormOptions& options = {});
+  // activation(norm(x) + residual); an undefined residual is none.
+  at::Tensor forward(const at::Tensor& x, Activation activation = Activation::kNone, const at::Tensor& residual = {});
   void reset();  // to what a new one holds
 
   at::Tensor weight, bias;               // [C], ones and zeros
   at::Tensor running_mean, running_var;  // [C], zeros and ones
   at::Tensor num_batches_tracked;        // [] int64
+
+ private:
+  BatchNormOptions options_;
 };
 
-// x: [B, in] -> [B, out].
+// x: [..., in] -> [..., out].
 class Linear : public Module {
  public:
-  Linear(int64_t in_features, int64_t out_features);
+  Linear(int64_t in_features, int64_t out_features, bool with_bias = true);
   at::Tensor forward(const at::Tensor& x) const;
 
   at::Tensor weight;  // [out, in], zeros
-  at::Tensor bias;    // [out], zeros
+  at::Tensor bias;    // [out], zeros; undefined without
 };
+
+// Over the last dimension: x: [..., C] -> [..., C].
+class LayerNorm : public Module {
+ public:
+  LayerNorm(int64_t num_channels, double eps);
+  at::Tensor forward(const at::Tensor& x) const;
+
+  at::Tensor weight, bias;  // [C], ones and zeros
+
+ private:
+  double eps_;
+};
+
+// Squeeze-and-excitation (arXiv 1709.01507): x * gate(fc2(activation(fc1(mean over pixels)))), 1x1 convolutions with bias.
+class SqueezeExcitation : public Module {
+ public:
+  enum class Gate { kSigmoid, kHardsigmoid };
+  SqueezeExcitation(int64_t num_channels, int64_t num_squeezed, Activation activation, Gate gate);
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  std::shared_ptr<Convolution> fc1_, fc2_;
+  Activation activation_;
+  Gate gate_;
+};
+
+// Convolution ("0"), batch norm ("1"), activation: torchvision's Conv2dNormActivation.
+class ConvolutionNorm : public Module {
+ public:
+  ConvolutionNorm(std::shared_ptr<Convolution> convolution, std::shared_ptr<BatchNorm> norm, Activation activation);
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& residual = {});
+
+ private:
+  std::shared_ptr<Convolution> convolution_;
+  std::shared_ptr<BatchNorm> norm_;
+  Activation activation_;
+};
+
+// In training, drops the residual branch y of whole samples with the given probability and scales the kept ones by
+// 1 / (1 - probability) (arXiv 1603.09382). Draws from LibTorch's generator.
+at::Tensor stochastic_depth(const at::Tensor& y, double probability, bool training);
+
+// channels rounded to a multiple of the divisor, to the nearer one but never below 0.9 of it (the MobileNets' rule).
+int64_t round_channels(double channels, int64_t divisor = 8);
 
 // reset() of every BatchNorm in the module.
 void reset_batch_norms(Module& module);

@@ -49,6 +49,19 @@ class Module {
   Children children_;
 };
 
+// Children under the names "0", "1", ...: torch's Sequential and ModuleList, of which only the names matter here.
+class ModuleList : public Module {
+ public:
+  template <typename M>
+  std::shared_ptr<M> append(std::shared_ptr<M> module) {
+    return register_module(std::to_string(next_++), std::move(module));
+  }
+  void skip() { ++next_; }  // a layer without tensors
+
+ private:
+  int64_t next_ = 0;
+};
+
 // Calls `f` for the module, then for everything below it.
 void visit(Module& module, const std::function<void(Module&)>& f);
 

@@ -4,12 +4,9 @@
 
 #include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "base/errors.h"
-#include "models/description_json.h"
+#include "models/described_classifier.h"
 #include "models/layers.h"
-#include "models/module.h"
 #include "models/weight_draws.h"
 
 namespace fettle {
@@ -18,39 +15,29 @@ namespace {
 constexpr int64_t kStemChannels = 64;
 
 struct Structure {
-  int64_t depth;
+  const char* arch;
   bool bottleneck;
+  bool squeeze_excitation;
   std::array<int64_t, 4> num_blocks;  // of each stage
 };
-constexpr std::array<Structure, 3> kStructures = {{{18, false, {2, 2, 2, 2}}, {34, false, {3, 4, 6, 3}}, {50, true, {3, 4, 6, 3}}}};
+constexpr Structure kStructures[] = {
+    {"resnet18", false, false, {2, 2, 2, 2}}, {"resnet34", false, false, {3, 4, 6, 3}},  {"resnet50", true, false, {3, 4, 6, 3}},
+    {"resnet101", true, false, {3, 4, 23, 3}}, {"resnet152", true, false, {3, 8, 36, 3}}, {"seresnet50", true, true, {3, 4, 6, 3}},
+};
 
-const Structure* find_structure(int64_t depth) {
+const Structure* find_structure(const std::string& arch) {
   for (const Structure& structure : kStructures) {
-    if (structure.depth == depth) return &structure;
+    if (arch == structure.arch) return &structure;
   }
   return nullptr;
 }
 
-// downsample.0 and .1: the 1x1 convolution and batch norm that bring the shortcut to the block's shape.
-class Downsample : public Module {
- public:
-  Downsample(int64_t in_channels, int64_t out_channels, int64_t stride)
-      : convolution_(register_module("0", std::make_shared<Convolution>(in_channels, out_channels, 1, stride))),
-        norm_(register_module("1", std::make_shared<BatchNorm>(out_channels))) {}
-  at::Tensor forward(const at::Tensor& x) { return norm_->forward(convolution_->forward(x)); }
-
- private:
-  std::shared_ptr<Convolution> convolution_;
-  std::shared_ptr<BatchNorm> norm_;
-};
-
-// Two 3x3 convolutions, or with a bottleneck 1x1, 3x3, 1x1 of which the last is four times as wide. Sums and ReLUs work
-// in place: no backward needs what they overwrite.
+// Two 3x3 convolutions, or with a bottleneck 1x1, 3x3, 1x1 of which the last is four times as wide.
 class Block : public Module {
  public:
-  Block(int64_t in_channels, int64_t channels, int64_t stride, bool bottleneck) {
-    const int64_t out_channels = bottleneck ? 4 * channels : channels;
-    if (bottleneck) {
+  Block(int64_t in_channels, int64_t channels, int64_t stride, const Structure& structure) {
+    const int64_t out_channels = structure.bottleneck ? 4 * channels : channels;
+    if (structure.bottleneck) {
       add(in_channels, channels, 1, 1);
       add(channels, channels, 3, stride);
       add(channels, out_channels, 1, 1);
@@ -58,18 +45,24 @@ class Block : public Module {
       add(in_channels, channels, 3, stride);
       add(channels, out_channels, 3, 1);
     }
+    if (structure.squeeze_excitation) {
+      se_ = register_module("se", std::make_shared<SqueezeExcitation>(out_channels, round_channels(static_cast<double>(out_channels) / 16), Activation::kRelu,
+                                                                      SqueezeExcitation::Gate::kSigmoid));
+    }
     if (stride != 1 || in_channels != out_channels) {
-      downsample_ = register_module("downsample", std::make_shared<Downsample>(in_channels, out_channels, stride));
+      downsample_ = register_module("downsample", std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(in_channels, out_channels, 1, stride),
+                                                                                    std::make_shared<BatchNorm>(out_channels), Activation::kNone));
     }
   }
 
   at::Tensor forward(const at::Tensor& x) {
+    const size_t last = convolutions_.size() - 1;
     at::Tensor y = x;
-    for (size_t i = 0; i < convolutions_.size(); ++i) {
-      y = norms_[i]->forward(convolutions_[i]->forward(y));
-      if (i + 1 < convolutions_.size()) y.relu_();
-    }
-    return y.add_(downsample_ ? downsample_->forward(x) : x).relu_();
+    for (size_t i = 0; i < last; ++i) y = norms_[i]->forward(convolutions_[i]->forward(y), Activation::kRelu);
+    y = convolutions_[last]->forward(y);
+    const at::Tensor shortcut = downsample_ ? downsample_->forward(x) : x;
+    if (!se_) return norms_[last]->forward(y, Activation::kRelu, shortcut);
+    return activate(se_->forward(norms_[last]->forward(y)).add_(shortcut), Activation::kRelu);
   }
 
  private:
@@ -81,15 +74,16 @@ class Block : public Module {
 
   std::vector<std::shared_ptr<Convolution>> convolutions_;
   std::vector<std::shared_ptr<BatchNorm>> norms_;
-  std::shared_ptr<Downsample> downsample_;
+  std::shared_ptr<SqueezeExcitation> se_;
+  std::shared_ptr<ConvolutionNorm> downsample_;
 };
 
 class Stage : public Module {
  public:
-  Stage(int64_t in_channels, int64_t channels, int64_t num_blocks, int64_t stride, bool bottleneck) {
+  Stage(int64_t in_channels, int64_t channels, int64_t num_blocks, int64_t stride, const Structure& structure) {
     for (int64_t i = 0; i < num_blocks; ++i) {
-      blocks_.push_back(register_module(std::to_string(i), std::make_shared<Block>(in_channels, channels, i == 0 ? stride : 1, bottleneck)));
-      in_channels = bottleneck ? 4 * channels : channels;
+      blocks_.push_back(register_module(std::to_string(i), std::make_shared<Block>(in_channels, channels, i == 0 ? stride : 1, structure)));
+      in_channels = structure.bottleneck ? 4 * channels : channels;
     }
   }
   at::Tensor forward(at::Tensor x) {
@@ -101,9 +95,9 @@ class Stage : public Module {
   std::vector<std::shared_ptr<Block>> blocks_;
 };
 
-class ResNet : public ImageClassifier {
+class ResNet : public DescribedClassifier<ResNetDescription> {
  public:
-  ResNet(const ResNetDescription& description, const Structure& structure) : description_(description) {
+  ResNet(const ResNetDescription& description, const Structure& structure) : DescribedClassifier(description) {
     conv1_ = register_module("conv1", std::make_shared<Convolution>(description.in_channels, kStemChannels, 7, 2));
     bn1_ = register_module("bn1", std::make_shared<BatchNorm>(kStemChannels));
     int64_t in_channels = kStemChannels;
@@ -111,7 +105,7 @@ class ResNet : public ImageClassifier {
       const int64_t channels = kStemChannels << i;
       const int64_t num_blocks = structure.num_blocks[static_cast<size_t>(i)];
       stages_.push_back(register_module("layer" + std::to_string(i + 1),
-                                        std::make_shared<Stage>(in_channels, channels, num_blocks, i == 0 ? 1 : 2, structure.bottleneck)));
+                                        std::make_shared<Stage>(in_channels, channels, num_blocks, i == 0 ? 1 : 2, structure)));
       in_channels = structure.bottleneck ? 4 * channels : channels;
     }
     fc_ = register_module("fc", std::make_shared<Linear>(in_channels, description.num_classes));
@@ -119,7 +113,7 @@ class ResNet : public ImageClassifier {
 
   at::Tensor forward(const at::Tensor& x) override {
     require_input(x);
-    at::Tensor y = bn1_->forward(conv1_->forward(x)).relu_();
+    at::Tensor y = bn1_->forward(conv1_->forward(x), Activation::kRelu);
     y = at::max_pool2d(y, {3, 3}, {2, 2}, {1, 1});
     for (const auto& stage : stages_) y = stage->forward(y);
     return fc_->forward(y.mean({2, 3}));
@@ -140,16 +134,11 @@ class ResNet : public ImageClassifier {
     draws.uniform("fc.bias", fc_->bias, bound);
   }
 
-  nlohmann::json description() const override { return to_json(description_); }
-  std::string family() const override { return "resnet"; }
-  int64_t in_channels() const override { return description_.in_channels; }
-  int64_t num_classes() const override { return description_.num_classes; }
   std::string head() const override { return "fc."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 32; }
 
  private:
-  ResNetDescription description_;
   std::shared_ptr<Convolution> conv1_;
   std::shared_ptr<BatchNorm> bn1_;
   std::vector<std::shared_ptr<Stage>> stages_;
@@ -158,24 +147,11 @@ class ResNet : public ImageClassifier {
 
 }  // namespace
 
-nlohmann::json to_json(const ResNetDescription& description) {
-  return {{"family", "resnet"}, {"arch", "resnet" + std::to_string(description.depth)}, {"in_channels", description.in_channels}, {"num_classes", description.num_classes}};
-}
-
-ResNetDescription resnet_description_from_json(const nlohmann::json& json) {
-  const DescriptionReader reader(json, {"family", "arch", "in_channels", "num_classes"});
-  FT_REQUIRE(reader.text("family") == "resnet", "model description: expected family 'resnet', found '{}'", reader.text("family"));
-  ResNetDescription description{0, reader.integer("in_channels", 1, kMaxChannels), reader.integer("num_classes", 1, kMaxClasses)};
-  for (const Structure& structure : kStructures) {
-    if (reader.text("arch") == "resnet" + std::to_string(structure.depth)) description.depth = structure.depth;
-  }
-  FT_REQUIRE(description.depth != 0, "model description: family 'resnet' has resnet18, resnet34 and resnet50, found '{}'", reader.text("arch"));
-  return description;
-}
+bool ResNetDescription::has_arch(const std::string& arch) { return find_structure(arch) != nullptr; }
 
 std::shared_ptr<ImageClassifier> make_resnet(const ResNetDescription& description) {
-  const Structure* structure = find_structure(description.depth);
-  FT_CHECK(structure != nullptr && description.in_channels > 0 && description.num_classes > 0, "depth {}", description.depth);
+  const Structure* structure = find_structure(description.arch);
+  FT_CHECK(structure != nullptr, "{}", description.arch);
   return std::make_shared<ResNet>(description, *structure);
 }
 

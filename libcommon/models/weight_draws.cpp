@@ -30,4 +30,9 @@ void WeightDraws::uniform(std::string_view name, at::Tensor tensor, double bound
   tensor.copy_(at::empty(tensor.sizes(), at::kDouble).uniform_(-bound, bound, generator));
 }
 
+void WeightDraws::constant(at::Tensor tensor, double value) const {
+  const at::NoGradGuard no_grad;
+  tensor.fill_(value);
+}
+
 }  // namespace fettle

@@ -15,6 +15,7 @@ class WeightDraws {
   explicit WeightDraws(uint64_t seed) : seed_(seed) {}
   void normal(std::string_view name, at::Tensor tensor, double standard_deviation) const;  // mean 0
   void uniform(std::string_view name, at::Tensor tensor, double bound) const;              // in [-bound, bound)
+  void constant(at::Tensor tensor, double value) const;
 
  private:
   uint64_t seed_;

@@ -34,13 +34,22 @@ using test::Tolerance;
 
 Tolerance tolerance_from(const json& entry) { return {.atol = entry.value("atol", 0.0), .rtol = entry.value("rtol", 0.0)}; }
 
-// torchvision's ResNets, which timm has under the same names and keys; anything else is not known here.
-std::shared_ptr<ImageClassifier> make_named(const std::string& library, const std::string& arch, int64_t in_channels, int64_t num_classes) {
+// A name of ours means the network of that name in the library, and none of them means another network in the other library but
+// the CIFAR ResNets, which neither has. Dropout and stochastic depth are off: no two generators agree.
+std::shared_ptr<ImageClassifier> make_named(const json& arguments) {
+  const std::string library = arguments.at("library"), arch = arguments.at("arch");
   const bool known_library = library == "torchvision" || library == "tv" || library == "timm";
   const std::vector<std::string> names = model_names();
   if (known_library && std::find(names.begin(), names.end(), arch) != names.end()) {
-    const ModelDescription description = describe(arch, in_channels, num_classes);
-    if (std::holds_alternative<ResNetDescription>(description)) return make_model(description);
+    const std::vector<int64_t> shape = arguments.at("input");
+    const int64_t num_classes = arguments.at("num_classes");
+    const json usual = to_json(describe(arch, shape.at(1), num_classes));
+    json overrides = json::object();
+    for (const char* key : {"dropout", "stochastic_depth"}) {
+      if (usual.contains(key)) overrides[key] = 0.0;
+    }
+    if (arguments.contains("width_mult")) overrides["width_multiplier"] = arguments.at("width_mult");
+    if (usual.at("family") != CifarResNetDescription::kFamily) return make_model(describe(arch, shape.at(1), num_classes, overrides));
   }
   throw Skip{fmt::format("no architecture {} of {}", arch, library)};
 }
@@ -101,8 +110,8 @@ void check_training(const Case& test, ImageClassifier& model, const at::Tensor& 
 void run_architecture(const Case& test) {
   const json& arguments = test.json.at("arguments");
   const std::vector<int64_t> shape = arguments.at("input");
-  const std::shared_ptr<ImageClassifier> model = make_named(arguments.at("library"), arguments.at("arch"), shape.at(1), arguments.at("num_classes"));
-  require_known(arguments, "arguments.", {"library", "arch", "num_classes", "input", "fill_seed", "fill_gain", "input_rule", "probe_and_labels_seed", "labels", "train_mode"});
+  const std::shared_ptr<ImageClassifier> model = make_named(arguments);
+  require_known(arguments, "arguments.", {"library", "arch", "num_classes", "input", "width_mult", "fill_seed", "fill_gain", "input_rule", "probe_and_labels_seed", "labels", "train_mode"});
   const uint64_t seed = arguments.at("fill_seed");
   const double gain = arguments.value("fill_gain", 1.0);
 
@@ -119,7 +128,7 @@ void run_architecture(const Case& test) {
 
   for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
     const std::string precision = type == at::kDouble ? "float64" : "float32";
-    const std::shared_ptr<ImageClassifier> typed = make_named(arguments.at("library"), arguments.at("arch"), shape.at(1), arguments.at("num_classes"));
+    const std::shared_ptr<ImageClassifier> typed = make_named(arguments);
     fill(*typed, seed, gain);
     convert_floating(*typed, type);
     typed->eval();
@@ -248,7 +257,10 @@ void run_flops(const Case& test) {
     const std::vector<int64_t> size = row.at("height_width");
     std::shared_ptr<ImageClassifier> model;
     try {
-      model = make_named(name.substr(0, name.find('/')), name.substr(name.find('/') + 1), 3, row.at("num_classes"));
+      model = make_named({{"library", name.substr(0, name.find('/'))},
+                          {"arch", name.substr(name.find('/') + 1)},
+                          {"input", {1, 3, size.at(0), size.at(1)}},
+                          {"num_classes", row.at("num_classes")}});
     } catch (const Skip&) {
       if (unknown.empty() || unknown.back() != name) unknown.push_back(name);
       continue;

@@ -30,7 +30,9 @@ constexpr int64_t kPhotographSize = 224;  // the base size where images have no 
 
 ArchFamily precision_family(const ModelDescription& description) {
   if (std::holds_alternative<CifarResNetDescription>(description)) return ArchFamily::kCifarResnet;
-  return std::get<ResNetDescription>(description).depth >= 50 ? ArchFamily::kResnetBottleneck : ArchFamily::kResnetBasic;
+  const auto* resnet = std::get_if<ResNetDescription>(&description);
+  if (resnet == nullptr) return ArchFamily::kOther;
+  return resnet->arch == "resnet18" || resnet->arch == "resnet34" ? ArchFamily::kResnetBasic : ArchFamily::kResnetBottleneck;
 }
 
 std::vector<int64_t> evaluation_sizes(const Options& options, const SamplerOptions& sampler) {

@@ -63,7 +63,7 @@ struct Problem {
 };
 
 Problem small_problem(const std::string& arch, int64_t size, at::ScalarType type = at::kDouble) {
-  const ModelDescription description = arch == "resnet8" ? ModelDescription(CifarResNetDescription{8, 2, 5}) : describe(arch, 2, 5);
+  const ModelDescription description = arch == "resnet8" ? ModelDescription(CifarResNetDescription{"resnet8", 2, 5}) : describe(arch, 2, 5);
   Problem problem{make_model(description, 11), fixed_randn({3, 2, size, size + 1}, 12).to(type), at::tensor({4, 0, 2}, at::kLong)};
   convert_floating(*problem.model, type);
   return problem;

@@ -28,8 +28,11 @@ std::string shape_of(const at::Tensor& tensor) { return fmt::format("{}x{}", ten
 }  // namespace
 
 TEST_CASE("models: every architecture has the published number of parameters") {
-  const std::map<std::string, int64_t> published = {{"resnet18", 11689512}, {"resnet34", 21797672}, {"resnet50", 25557032}, {"resnet20", 269722},
-                                                    {"resnet32", 464154},   {"resnet44", 658586},   {"resnet56", 853018}};
+  const std::map<std::string, int64_t> published = {
+      {"resnet18", 11689512},       {"resnet34", 21797672},          {"resnet50", 25557032},          {"resnet101", 44549160},      {"resnet152", 60192808},
+      {"seresnet50", 28088024},     {"resnet20", 269722},            {"resnet32", 464154},            {"resnet44", 658586},         {"resnet56", 853018},
+      {"mobilenetv1_100", 4231976}, {"mobilenet_v2", 3504872},       {"mobilenet_v3_large", 5483032}, {"mobilenet_v3_small", 2542856}, {"efficientnet_b0", 5288548},
+      {"efficientnet_b1", 7794184}, {"efficientnet_b2", 9109994},    {"efficientnet_b3", 12233232}};
   CHECK(model_names().size() == published.size());
   for (const std::string& name : model_names()) {
     INFO(name);
@@ -69,7 +72,6 @@ TEST_CASE("models: a description survives JSON, and the model hands out its own"
   for (const std::string& name : model_names()) {
     const nlohmann::json json = to_json(describe(name, 2, 7));
     CHECK(json.at("arch") == name);
-    CHECK(json.size() == 4);
     const ModelDescription read = model_description_from_json(nlohmann::json::parse(json.dump()));
     CHECK(to_json(read) == json);
     const auto model = make_model(read);
@@ -87,7 +89,7 @@ TEST_CASE("models: a damaged description is the file's fault, and the message na
   };
   refuse(R"([1])", "expected an object");
   refuse(R"({"arch": "resnet18"})", "'family' is missing");
-  refuse(R"({"family": "vgg", "arch": "vgg16", "in_channels": 3, "num_classes": 10})", "found \"vgg\"");
+  refuse(R"({"family": "vgg", "arch": "vgg16", "in_channels": 3, "num_classes": 10})", "found 'vgg'");
   refuse(R"({"family": 3})", "found 3");
   for (const std::string family : {"resnet", "cifar_resnet"}) {
     const std::string head = R"({"family": ")" + family + R"(", )";
@@ -101,7 +103,7 @@ TEST_CASE("models: a damaged description is the file's fault, and the message na
       refuse(head + R"("arch": ")" + arch + R"(", "in_channels": 3, "num_classes": 10})", "found '" + arch + "'");
     }
   }
-  refuse(R"({"family": "resnet", "arch": "resnet20", "in_channels": 3, "num_classes": 10})", "resnet18, resnet34 and resnet50, found 'resnet20'");
+  refuse(R"({"family": "resnet", "arch": "resnet20", "in_channels": 3, "num_classes": 10})", "resnet152 and seresnet50, found 'resnet20'");
 }
 
 TEST_CASE("models: initial weights depend on the seed alone and leave the global generator where it was") {
@@ -168,7 +170,9 @@ TEST_CASE("models: initialise forgets a training that went before") {
 TEST_CASE("models: any size from one pixel on, square or not, any number of channels and classes") {
   const at::NoGradGuard no_grad;
   for (const std::string& name : model_names()) {
-    if (name == "resnet34" || name == "resnet44" || name == "resnet56") continue;  // the same code as their neighbours
+    // The others are the same code as their neighbours.
+    const std::vector<std::string> skipped = {"resnet34", "resnet101", "resnet152", "resnet44", "resnet56", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3"};
+    if (std::find(skipped.begin(), skipped.end(), name) != skipped.end()) continue;
     const auto model = make_model(describe(name, 2, 7), 1);
     CHECK(model->min_input_size() == 1);
     for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 2}, {33, 14}}) {
