@@ -21,20 +21,21 @@ struct Count {
 };
 thread_local Count* current = nullptr;
 
-enum class Operator { kConvolution, kAddMatrixProduct, kMatrixProduct };
+enum class Operator { kConvolution, kAddMatrixProduct, kMatrixProduct, kAttention };
 
 bool find_operator(std::string_view name, Operator& found) {
   if (name == "aten::convolution" || name == "aten::_convolution") return found = Operator::kConvolution, true;
   if (name == "aten::addmm" || name == "aten::baddbmm" || name == "aten::addmv") return found = Operator::kAddMatrixProduct, true;
   if (name == "aten::mm" || name == "aten::bmm" || name == "aten::mv" || name == "aten::dot") return found = Operator::kMatrixProduct, true;
+  if (name == "aten::scaled_dot_product_attention") return found = Operator::kAttention, true;
   return false;
 }
 
 // Inputs are valid only before the call and outputs only after it: carried from one callback to the other.
 struct Call : at::ObserverContext {
   Operator kind;
-  at::Tensor input;   // of a matrix product, the left factor
-  at::Tensor weight;  // the right factor
+  at::Tensor input;   // of a matrix product, the left factor; of attention, the queries
+  at::Tensor weight;  // the right factor; the keys
   bool transposed = false;
 };
 
@@ -61,11 +62,21 @@ void on_end(const at::RecordFunction& function, at::ObserverContext* context) {
     // Each output (each input, when transposed) meets the weights of one channel.
     const at::Tensor& scanned = call.transposed ? call.input : output;
     multiply_adds = scanned.numel() * (call.weight.numel() / call.weight.size(0));
+  } else if (call.kind == Operator::kAttention) {
+    // Each key meets each query, and then each value: input [..., N, D], output [..., N, Dv].
+    multiply_adds = (call.input.numel() + output.numel()) * call.weight.size(-2);
   } else {
     multiply_adds = output.numel() * call.input.size(-1);
   }
-  const auto name = current->names.find(call.weight.storage().data());
-  current->result.layers.push_back({name == current->names.end() ? function.name() : name->second, multiply_adds, output.sizes().vec()});
+  std::vector<LayerMultiplyAdds>& layers = current->result.layers;
+  std::string name;
+  if (const auto found = current->names.find(call.weight.storage().data()); found != current->names.end()) {
+    name = found->second;
+  } else {
+    if (!layers.empty()) name = layers.back().name.substr(0, layers.back().name.rfind('.') + 1);
+    name += std::string_view(function.name()).substr(sizeof("aten::") - 1);
+  }
+  layers.push_back({name, multiply_adds, output.sizes().vec()});
   current->result.total += multiply_adds;
 }
 

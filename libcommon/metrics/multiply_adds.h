@@ -14,7 +14,7 @@ class ImageClassifier;
 class Module;
 
 struct LayerMultiplyAdds {
-  std::string name;  // the module that owns the weight ("layer1.0.conv1"), or the operator ("aten::bmm") without one
+  std::string name;  // the module that owns the weight ("layer1.0.conv1"); without one the operator, beside the layer before ("blocks.0.attn.bmm")
   int64_t multiply_adds;
   std::vector<int64_t> output_shape;
 };

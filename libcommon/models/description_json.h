@@ -33,6 +33,14 @@ class DescriptionReader {
   ExitCode code_;
 };
 
+// Members that do not go together, where the family has such: its fault() says which.
+template <typename D>
+void require_no_fault(const D& description, ExitCode code) {
+  if constexpr (requires { description.fault(); }) {
+    if (const std::string fault = description.fault(); !fault.empty()) FT_FAIL(code, "model description: {}", fault);
+  }
+}
+
 template <typename D>
 nlohmann::json description_to_json(const D& description) {
   nlohmann::json json = {{"family", D::kFamily}, {"arch", description.arch}, {"in_channels", description.in_channels}, {"num_classes", description.num_classes}};
@@ -54,6 +62,7 @@ D description_from_json(const nlohmann::json& json) {
   reader.read("num_classes", description.num_classes, 1, kMaxClasses);
   D::fields(description, [&](const char* name, auto& value, const auto&... limits) { reader.read(name, value, limits...); });
   FT_REQUIRE(D::has_arch(description.arch), "model description: family '{}' has {}, found '{}'", D::kFamily, D::kArchs, description.arch);
+  require_no_fault(description, ExitCode::kInput);
   return description;
 }
 
@@ -64,6 +73,7 @@ void override_description(D& description, const nlohmann::json& json) {
   D::fields(description, [&](const char* name, const auto&...) { keys.emplace_back(name); });
   const DescriptionReader reader(json, keys, DescriptionReader::Keys::kSome, ExitCode::kUsage);
   D::fields(description, [&](const char* name, auto& value, const auto&... limits) { reader.read(name, value, limits...); });
+  require_no_fault(description, ExitCode::kUsage);
 }
 
 }  // namespace fettle

@@ -23,6 +23,8 @@ const std::vector<NamedModel>& named_models() {
     list.push_back({"mobilenet_v2", MobileNetV2Description{}});
     for (const char* name : {"mobilenet_v3_large", "mobilenet_v3_small"}) list.push_back({name, MobileNetV3Description{.arch = name}});
     for (const char* name : {"efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3"}) list.push_back({name, efficientnet_description(name)});
+    for (const char* name : {"swin_t", "swin_s"}) list.push_back({name, swin_description(name)});
+    for (const char* name : {"vit_tiny_patch16_224", "vit_small_patch16_224", "vit_base_patch16_224"}) list.push_back({name, vision_transformer_description(name)});
     return list;
   }();
   return models;
@@ -34,6 +36,8 @@ std::shared_ptr<ImageClassifier> make(const MobileNetV1Description& description)
 std::shared_ptr<ImageClassifier> make(const MobileNetV2Description& description) { return make_mobilenet_v2(description); }
 std::shared_ptr<ImageClassifier> make(const MobileNetV3Description& description) { return make_mobilenet_v3(description); }
 std::shared_ptr<ImageClassifier> make(const EfficientNetDescription& description) { return make_efficientnet(description); }
+std::shared_ptr<ImageClassifier> make(const SwinDescription& description) { return make_swin(description); }
+std::shared_ptr<ImageClassifier> make(const VisionTransformerDescription& description) { return make_vision_transformer(description); }
 
 // Reads the description if it is of family D, or of one of the further ones.
 template <typename D, typename... Others>

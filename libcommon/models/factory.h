@@ -9,11 +9,14 @@
 #include "models/mobilenet_v2.h"
 #include "models/mobilenet_v3.h"
 #include "models/resnet.h"
+#include "models/swin.h"
+#include "models/vision_transformer.h"
 
 namespace fettle {
 
 using ModelDescription =
-    std::variant<ResNetDescription, CifarResNetDescription, MobileNetV1Description, MobileNetV2Description, MobileNetV3Description, EfficientNetDescription>;
+    std::variant<ResNetDescription, CifarResNetDescription, MobileNetV1Description, MobileNetV2Description, MobileNetV3Description, EfficientNetDescription, SwinDescription,
+                 VisionTransformerDescription>;
 
 std::vector<std::string> model_names();  // what --arch takes
 

@@ -25,8 +25,10 @@ class ImageClassifier : public Module {
 
   // The smallest height or width that the network takes, 1 x 1 in training only with more than one image a batch: batch
   // norm needs more than one value a channel, and the last feature map has ceil(size / output_stride) pixels a side.
+  // An output_stride of 0 means a network without batch norm. size_multiple() divides both sides of any image it takes.
   virtual int64_t min_input_size() const = 0;
   virtual int64_t output_stride() const = 0;
+  virtual int64_t size_multiple() const { return 1; }
 
   // Throws Error(kUsage) for a batch that forward() cannot take; `training` as for batch norm. forward() calls it.
   void require_input(int64_t batch, int64_t channels, int64_t height, int64_t width, bool training) const;

@@ -32,6 +32,7 @@ at::Tensor Convolution::forward(const at::Tensor& x) const {
   const auto convolve = [&](const at::Tensor& input, int64_t padding) {
     return at::conv2d(input, weight, bias, {stride_, stride_}, {padding, padding}, {1, 1}, groups_);
   };
+  if (padding_ == Padding::kNone) return convolve(x, 0);
   if (padding_ == Padding::kSymmetric || stride_ == 1) return convolve(x, kernel / 2);
   const auto missing = [&](int64_t size) { return std::max<int64_t>(((size + stride_ - 1) / stride_ - 1) * stride_ + kernel - size, 0); };
   const int64_t rows = missing(x.size(2)), columns = missing(x.size(3));

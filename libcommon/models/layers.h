@@ -12,16 +12,16 @@ enum class Activation { kNone, kRelu, kRelu6, kHardswish, kSilu };
 at::Tensor activate(at::Tensor x, Activation activation);
 
 // kTensorflowSame: zeros so that the output has ceil(size / stride) pixels, the odd one below and to the right (timm's
-// pad_type "same"). Equal to kSymmetric at stride 1, and at stride 2 on odd sizes.
-enum class Padding { kSymmetric, kTensorflowSame };
+// pad_type "same"). Equal to kSymmetric at stride 1, and at stride 2 on odd sizes. kNone: floor((size - kernel) / stride) + 1.
+enum class Padding { kSymmetric, kTensorflowSame, kNone };
 
 struct ConvolutionOptions {
   int64_t groups = 1;
   bool bias = false;
-  Padding padding = Padding::kSymmetric;  // kernel / 2 on every side
+  Padding padding = Padding::kSymmetric;  // kernel / 2 on every side, the kernel odd
 };
 
-// x: [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)]. Odd kernel.
+// x: [B, in, H, W] -> [B, out, ceil(H / stride), ceil(W / stride)], but for Padding::kNone.
 class Convolution : public Module {
  public:
   Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, const ConvolutionOptions& options = {});

@@ -49,6 +49,7 @@ std::shared_ptr<ImageClassifier> make_named(const json& arguments) {
       if (usual.contains(key)) overrides[key] = 0.0;
     }
     if (arguments.contains("width_mult")) overrides["width_multiplier"] = arguments.at("width_mult");
+    if (arguments.contains("img_size") && usual.contains("image_size")) overrides["image_size"] = arguments.at("img_size");
     if (usual.at("family") != CifarResNetDescription::kFamily) return make_model(describe(arch, shape.at(1), num_classes, overrides));
   }
   throw Skip{fmt::format("no architecture {} of {}", arch, library)};
@@ -92,7 +93,7 @@ void check_training(const Case& test, ImageClassifier& model, const at::Tensor& 
       probes.push_back(gradient.dot(at::tensor(probe, at::kDouble)).item<double>());
     } else if (entry.tensor.is_floating_point()) {
       buffer_norms.push_back(entry.tensor.to(at::kDouble).norm().item<double>());
-    } else {
+    } else if (entry.name.ends_with("num_batches_tracked")) {
       CHECK(entry.tensor.item<int64_t>() == 1);
     }
   }
@@ -260,6 +261,7 @@ void run_flops(const Case& test) {
       model = make_named({{"library", name.substr(0, name.find('/'))},
                           {"arch", name.substr(name.find('/') + 1)},
                           {"input", {1, 3, size.at(0), size.at(1)}},
+                          {"img_size", size.at(0)},
                           {"num_classes", row.at("num_classes")}});
     } catch (const Skip&) {
       if (unknown.empty() || unknown.back() != name) unknown.push_back(name);
@@ -367,12 +369,69 @@ void run_cifar10_resnet(const Case& test) {
   check_tensors("shown logits", logits.index_select(0, at::tensor(shown)).to(at::kDouble), to_tensor(test.tensors, "shown_logits"), tolerance_from(tolerance.at("logits")));
 }
 
+// ---- vision/teacher --------------------------------------------------------------------------------------------------
+
+// Real ImageNet weights on real pixels, in each padding.
+void run_teacher(const Case& test) {
+  const json& arguments = test.json.at("arguments");
+  require_known(arguments, "arguments.", {"weights", "weights_sha256", "images", "preprocessing", "arch", "pixel_mean", "pixel_divisor"});
+  const std::string arch = arguments.at("arch");
+  if (const std::vector<std::string> names = model_names(); std::find(names.begin(), names.end(), arch) == names.end()) throw Skip{"no architecture " + arch};
+  const std::filesystem::path path = test::data_folder() / "weights" / arguments.at("weights").get<std::string>();
+  if (!std::filesystem::exists(path)) throw Skip{fmt::format("no {}", path.filename().string())};
+  const WeightsFile file(path);
+  REQUIRE(file.id() == "sha256:" + arguments.at("weights_sha256").get<std::string>());
+
+  const auto check = [&](const std::string& pixels, const std::string& logits, const char* padding) {
+    const at::Tensor want = to_tensor(test.tensors, logits);
+    const std::shared_ptr<ImageClassifier> model = make_model(describe(arch, 3, want.size(1), {{"padding", padding}}));
+    CHECK(load_weights(file, named_tensors(*model), model->head()).is_complete());
+    model->eval();
+    const at::NoGradGuard no_grad;
+    const at::Tensor x = (to_tensor(test.tensors, pixels).to(at::kFloat) - arguments.at("pixel_mean").get<double>()) / arguments.at("pixel_divisor").get<double>();
+    check_tensors(logits, model->forward(x).to(at::kDouble), want, tolerance_from(test.json.at("tolerance").at("float32")));
+  };
+  check("pixels_225", "logits_225", "symmetric");
+  check("pixels_225", "logits_225", "same");
+  check("pixels_224", "logits_224_symmetric", "symmetric");
+  check("pixels_224", "logits_224_same", "same");
+}
+
+// ---- vision/position_resample ----------------------------------------------------------------------------------------
+
+void run_position_resample(const Case& test) {
+  const json& tolerance = test.json.at("tolerance");
+  std::vector<std::string> unchecked;
+  for (const json& entry : test.json.at("cases")) {
+    const std::string name = entry.at("name");
+    const at::Tensor want = to_tensor(test.tensors, name);
+    if (name.starts_with("timm_to_")) {
+      const std::string grid = name.substr(sizeof("timm_to_") - 1);
+      const at::Tensor table = to_tensor(test.tensors, "timm_14x14");
+      const at::Tensor got = resample_positions_2d(table, std::stoll(grid), std::stoll(grid.substr(grid.find('x') + 1)));
+      check_tensors(name, got, want, tolerance_from(tolerance.at("timm")));
+    } else if (name.starts_with("corenet_to_")) {
+      for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+        const at::Tensor patches = to_tensor(test.tensors, "corenet_196").to(type).squeeze(0);  // without a class token
+        const at::Tensor table = at::cat({at::full({1, 1, patches.size(2)}, 7, type), patches}, 1);
+        const at::Tensor got = resample_positions_1d(table, want.size(2));
+        CHECK(got.select(1, 0).equal(table.select(1, 0)));
+        check_tensors(name, got.slice(1, 1).to(at::kDouble), want.squeeze(0), tolerance_from(tolerance.at("corenet, dinov2, sam").at(type == at::kDouble ? "float64" : "float32")));
+      }
+    } else {
+      unchecked.push_back(name);
+    }
+  }
+  if (!unchecked.empty()) std::printf("golden vision/position_resample: not implemented here, not checked: %s\n", join(unchecked, ", ").c_str());
+}
+
 }  // namespace
 
 std::vector<Kind> vision_kinds() {
   std::vector<Kind> kinds = {{"vision/architecture", run_architecture}, {"vision/metric_calibration", run_calibration}, {"vision/metric_topk", run_topk},
           {"vision/loss_cross_entropy", run_cross_entropy}, {"vision/flops", run_flops}, {"vision/cifar10_resnet", run_cifar10_resnet},
-          {"vision/mixup_cutmix", run_mixup_cutmix}};
+          {"vision/mixup_cutmix", run_mixup_cutmix},
+          {"vision/teacher", run_teacher}, {"vision/position_resample", run_position_resample}};
   for (Kind& kind : image_geometry_kinds()) kinds.push_back(std::move(kind));
   return kinds;
 }

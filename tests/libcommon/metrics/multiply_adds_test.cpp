@@ -77,8 +77,11 @@ TEST_CASE("multiply-adds: grouped, dilated, transposed convolutions, linear laye
   CHECK(count([&] { at::conv1d(at::zeros({1, 3, 9}), parts.dilated->weight, parts.dilated->bias, 1, at::IntArrayRef{0}, /*dilation=*/2); }) == Rows{fmt::format("3 {} 1x4x5", 4 * 5 * 3 * 3)});
   const MultiplyAdds no_bias = count_multiply_adds(parts, [&] { at::linear(at::zeros({2, 7, 8}), parts.no_bias->weight); });
   CHECK(no_bias.total == 2 * 7 * 8 * 2);
-  CHECK(count([] { at::bmm(at::zeros({4, 3, 6}), at::zeros({4, 6, 2})); }) == Rows{fmt::format("aten::bmm {} 4x3x2", 4 * 3 * 6 * 2)});
+  CHECK(count([] { at::bmm(at::zeros({4, 3, 6}), at::zeros({4, 6, 2})); }) == Rows{fmt::format("bmm {} 4x3x2", 4 * 3 * 6 * 2)});
   CHECK(count_multiply_adds(parts, [] { at::matmul(at::zeros({5, 4, 3, 6}), at::zeros({6, 2})); }).total == 5 * 4 * 3 * 6 * 2);
+  CHECK(count([] { at::scaled_dot_product_attention(at::zeros({1, 2, 3, 6}), at::zeros({1, 2, 5, 6}), at::zeros({1, 2, 5, 6})); }) ==
+        Rows{fmt::format("scaled_dot_product_attention {} 1x2x3x6", 2 * 3 * 5 * (6 + 6))});
+  CHECK(count([&] { at::bmm(at::linear(at::zeros({1, 3, 8}), parts.linear->weight), at::zeros({1, 5, 2})); }).back() == fmt::format("bmm {} 1x3x2", 3 * 5 * 2));
   CHECK(count([] { at::relu(at::zeros({4})) * 2 + 1; }).empty());
 }
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <array>
 #include <cmath>
 
 #include "models/factory.h"
@@ -32,7 +33,8 @@ TEST_CASE("models: every architecture has the published number of parameters") {
       {"resnet18", 11689512},       {"resnet34", 21797672},          {"resnet50", 25557032},          {"resnet101", 44549160},      {"resnet152", 60192808},
       {"seresnet50", 28088024},     {"resnet20", 269722},            {"resnet32", 464154},            {"resnet44", 658586},         {"resnet56", 853018},
       {"mobilenetv1_100", 4231976}, {"mobilenet_v2", 3504872},       {"mobilenet_v3_large", 5483032}, {"mobilenet_v3_small", 2542856}, {"efficientnet_b0", 5288548},
-      {"efficientnet_b1", 7794184}, {"efficientnet_b2", 9109994},    {"efficientnet_b3", 12233232}};
+      {"efficientnet_b1", 7794184}, {"efficientnet_b2", 9109994},    {"efficientnet_b3", 12233232},
+      {"swin_t", 28288354},         {"swin_s", 49606258},          {"vit_tiny_patch16_224", 5717416}, {"vit_small_patch16_224", 22050664}, {"vit_base_patch16_224", 86567656}};
   CHECK(model_names().size() == published.size());
   for (const std::string& name : model_names()) {
     INFO(name);
@@ -173,6 +175,7 @@ TEST_CASE("models: any size from one pixel on, square or not, any number of chan
     // The others are the same code as their neighbours.
     const std::vector<std::string> skipped = {"resnet34", "resnet101", "resnet152", "resnet44", "resnet56", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3"};
     if (std::find(skipped.begin(), skipped.end(), name) != skipped.end()) continue;
+    if (name.starts_with("swin") || name.starts_with("vit")) continue;  // these have sizes that they do not take
     const auto model = make_model(describe(name, 2, 7), 1);
     CHECK(model->min_input_size() == 1);
     for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 2}, {33, 14}}) {
@@ -263,4 +266,120 @@ TEST_CASE("module: names and modes of a tree, and what is not allowed") {
   expect_error(ExitCode::kBug, "registered twice", [&] { root.add("a"); });
   expect_error(ExitCode::kBug, "is no name", [&] { root.add("a.b"); });
   expect_error(ExitCode::kBug, "no module 'c'", [&] { root.child("c"); });
+}
+
+TEST_CASE("models: the tensors of every architecture are drawn, and the draws are those of its kind") {
+  // Norms at 1 and 0, no weight left at zero; no two weights alike.
+  for (const std::string& name : model_names()) {
+    if (name == "resnet152" || name == "resnet101" || name == "vit_base_patch16_224" || name == "swin_s") continue;  // large, and their neighbours' code
+    INFO(name);
+    const auto tensors = by_name(*make_model(describe(name, 3, 10), 1));
+    for (const auto& [tensor_name, tensor] : tensors) {
+      INFO(tensor_name);
+      if (!tensor.is_floating_point()) continue;
+      CHECK(tensor.isfinite().all().item<bool>());
+      if (tensor.dim() >= 2) CHECK(tensor.ne(0).all().item<bool>());
+      if (tensor_name.ends_with(".weight") && tensor.dim() == 1) CHECK(tensor.eq(1).all().item<bool>());
+    }
+  }
+  const auto deviation = [](const std::map<std::string, at::Tensor>& tensors, const std::string& name) { return tensors.at(name).std().item<double>(); };
+  const auto v1 = by_name(*make_model(describe("mobilenetv1_100", 3, 1000), 1));
+  CHECK(deviation(v1, "blocks.4.1.conv_dw.weight") == Approx(std::sqrt(2.0 / 9)).epsilon(0.03));  // fan_out of one group
+  CHECK(deviation(v1, "blocks.4.1.conv_pw.weight") == Approx(std::sqrt(2.0 / 1024)).epsilon(0.01));
+  const auto v2 = by_name(*make_model(describe("mobilenet_v2", 3, 1000), 1));
+  CHECK(deviation(v2, "features.17.conv.1.0.weight") == Approx(std::sqrt(2.0 / (9 * 960))).epsilon(0.03));  // of all groups
+  CHECK(deviation(v2, "classifier.1.weight") == Approx(0.01).epsilon(0.01));
+  CHECK(v2.at("classifier.1.bias").eq(0).all().item<bool>());
+  const auto b0 = by_name(*make_model(describe("efficientnet_b0", 3, 1000), 1));
+  CHECK(deviation(b0, "classifier.1.weight") == Approx(1 / std::sqrt(3.0 * 1000)).epsilon(0.01));
+  const auto vit = by_name(*make_model(describe("vit_tiny_patch16_224", 3, 1000), 1));
+  CHECK(deviation(vit, "blocks.11.attn.qkv.weight") == Approx(0.02).epsilon(0.01));
+  CHECK(deviation(vit, "pos_embed") == Approx(0.02).epsilon(0.02));
+  CHECK(deviation(vit, "patch_embed.proj.weight") == Approx(1 / std::sqrt(3.0 * 768)).epsilon(0.01));
+}
+
+TEST_CASE("models: options of a family override its description, and what does not fit is refused") {
+  const auto overridden = [](const std::string& name, const std::string& text) { return to_json(describe(name, 3, 10, nlohmann::json::parse(text))); };
+  CHECK(overridden("mobilenet_v2", R"({"width_multiplier": 0.5, "padding": "same"})").at("width_multiplier") == 0.5);
+  CHECK(overridden("efficientnet_b3", "{}").at("depth_multiplier") == 1.4);
+  CHECK(num_parameters(*make_model(describe("mobilenet_v2", 3, 1000, {{"width_multiplier", 0.5}}))) == 1968680);  // timm's mobilenetv2_050
+  const auto refuse = [&](const std::string& name, const std::string& text, const std::string& part) {
+    INFO(name << " " << text);
+    expect_error(ExitCode::kUsage, part, [&] { overridden(name, text); });
+  };
+  refuse("mobilenet_v2", R"([])", "expected an object");
+  refuse("mobilenet_v2", R"({"width": 2})", "unknown key 'width', expected width_multiplier, dropout, padding");
+  refuse("mobilenet_v2", R"({"num_classes": 2})", "unknown key 'num_classes'");
+  refuse("resnet18", R"({"dropout": 0.1})", "unknown key 'dropout', expected none");
+  refuse("mobilenet_v2", R"({"width_multiplier": 0})", "width_multiplier must be a number of 0.05 to 16, found 0");
+  refuse("mobilenet_v2", R"({"dropout": "much"})", "dropout must be a number");
+  refuse("mobilenet_v2", R"({"padding": "valid"})", "padding must be 'symmetric' or 'same', found 'valid'");
+  refuse("vit_tiny_patch16_224", R"({"depth": 1.5})", "depth must be an integer of 1 to 1024, found 1.5");
+  refuse("vit_tiny_patch16_224", R"({"num_heads": 5})", "width 192 is no multiple of num_heads 5");
+  refuse("vit_tiny_patch16_224", R"({"patch_size": 15})", "image_size 224 is no multiple of patch_size 15");
+  nlohmann::json damaged = to_json(describe("vit_tiny_patch16_224", 3, 10));
+  damaged["num_heads"] = 5;
+  expect_error(ExitCode::kInput, "no multiple of num_heads", [&] { model_description_from_json(damaged); });
+}
+
+TEST_CASE("vision transformer: multiples of the patch, any grid, and both rules for the position table") {
+  const at::NoGradGuard no_grad;
+  const auto model = make_model(describe("vit_tiny_patch16_224", 3, 7, {{"depth", 1}, {"image_size", 64}}), 1);
+  CHECK(by_name(*model).at("pos_embed").size(1) == 17);
+  CHECK(shape_of(model->forward(at::randn({1, 3, 16, 16}))) == "1x7");  // also a batch of one in training: there is no batch norm
+  CHECK(shape_of(model->forward(at::randn({2, 3, 48, 80}))) == "2x7");
+  expect_error(ExitCode::kUsage, "40x48 pixels cannot be cut into patches of 16x16", [&] { model->forward(at::zeros({2, 3, 40, 48})); });
+  expect_error(ExitCode::kUsage, "the network takes 16x16 and up", [&] { model->forward(at::zeros({2, 3, 8, 16})); });
+
+  const auto line = make_model(describe("vit_tiny_patch16_224", 3, 7, {{"depth", 1}, {"image_size", 64}, {"position_resampling", "1d"}}), 1);
+  const at::Tensor same = at::randn({1, 3, 64, 64}), other = at::randn({1, 3, 32, 32});
+  check_tensors("at the table's size", line->forward(same), model->forward(same));
+  CHECK_FALSE(line->forward(other).equal(model->forward(other)));
+  // 16 tokens are the table's number; only the 2-D rule sees that the grid is another one.
+  const at::Tensor wide = at::randn({1, 3, 32, 128});
+  CHECK_FALSE(line->forward(wide).equal(model->forward(wide)));
+}
+
+TEST_CASE("swin: any image from the patch on, square or not") {
+  const at::NoGradGuard no_grad;
+  const auto model = make_model(describe("swin_t", 2, 7), 1);
+  for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{4, 4}, {5, 61}, {96, 33}}) {
+    INFO(height << "x" << width);
+    const at::Tensor logits = model->forward(at::randn({1, 2, height, width}));
+    CHECK(shape_of(logits) == "1x7");
+    CHECK(logits.isfinite().all().item<bool>());
+  }
+  expect_error(ExitCode::kUsage, "the network takes 4x4 and up", [&] { model->forward(at::zeros({2, 2, 3, 8})); });
+}
+
+TEST_CASE("layers: TensorFlow's SAME padding puts the odd pixel below and to the right") {
+  for (const auto& [height, width, kernel, stride] : std::vector<std::array<int64_t, 4>>{{6, 7, 3, 2}, {7, 7, 3, 2}, {5, 8, 5, 2}, {1, 1, 3, 2}, {8, 9, 3, 1}}) {
+    INFO(height << "x" << width << ", kernel " << kernel << ", stride " << stride);
+    Convolution same(1, 1, kernel, stride, {.padding = Padding::kTensorflowSame});
+    const at::NoGradGuard no_grad;
+    same.weight.copy_(at::arange(1, kernel * kernel + 1).view({1, 1, kernel, kernel}));
+    const at::Tensor x = at::arange(1, height * width + 1).to(at::kFloat).view({1, 1, height, width});
+    // By definition: output i starts at i * stride - floor(missing / 2).
+    const auto missing = [&](int64_t size) { return std::max<int64_t>(((size + stride - 1) / stride - 1) * stride + kernel - size, 0); };
+    const at::Tensor padded = at::zeros({height + 2 * kernel, width + 2 * kernel});
+    padded.slice(0, kernel, kernel + height).slice(1, kernel, kernel + width).copy_(x[0][0]);
+    const at::Tensor want = at::zeros({1, 1, (height + stride - 1) / stride, (width + stride - 1) / stride});
+    for (int64_t i = 0; i < want.size(2); ++i) {
+      for (int64_t j = 0; j < want.size(3); ++j) {
+        const int64_t top = kernel + i * stride - missing(height) / 2, left = kernel + j * stride - missing(width) / 2;
+        want[0][0][i][j] = (padded.slice(0, top, top + kernel).slice(1, left, left + kernel) * same.weight[0][0]).sum();
+      }
+    }
+    check_tensors("same", same.forward(x), want);
+  }
+}
+
+TEST_CASE("layers: stochastic depth drops whole samples and keeps the mean") {
+  at::manual_seed(3);
+  const at::Tensor y = at::ones({2000, 2, 3});
+  check_tensors("in evaluation", stochastic_depth(y, 0.25, false), y);
+  const at::Tensor dropped = stochastic_depth(y, 0.25, true).reshape({2000, 6});
+  CHECK(dropped.select(1, 0).unsqueeze(1).expand_as(dropped).equal(dropped));
+  CHECK(dropped.select(1, 0).eq(0).to(at::kDouble).mean().item<double>() == Approx(0.25).margin(0.04));
+  CHECK(dropped.max().item<double>() == Approx(1 / 0.75));
 }
