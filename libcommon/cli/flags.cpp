@@ -7,8 +7,10 @@
 #include <charconv>
 #include <cmath>
 
+#include "artifact/manifest.h"
 #include "base/errors.h"
 #include "base/text.h"
+#include "io/file.h"
 
 namespace fettle {
 namespace {
@@ -27,6 +29,27 @@ std::string to_key(std::string name) {
 
 [[noreturn]] void wrong(const std::string& where, const std::string& expected, const std::string& found) {
   FT_FAIL(ExitCode::kUsage, "{}: expected {}, found {}", where, expected, found);
+}
+
+constexpr uint64_t kMaxJsonFile = 1 << 20;
+
+// The object's canonical text. What is wrong in the text is the command line's fault, in the file the file's.
+std::string json_object_text(const std::string& text, const std::string& where) {
+  if (text.empty()) return text;
+  const std::string expected = "a JSON object, or the path of a .json file that holds one";
+  if (text.ends_with(".json")) {
+    const Json json = parse_json(read_file(text, kMaxJsonFile), text);
+    FT_REQUIRE(json.is_object(), "{}: expected a JSON object, found {}", text, json.type_name());
+    return json.dump();
+  }
+  Json json;
+  try {
+    json = parse_json(text, where);
+  } catch (const Error&) {
+    wrong(where, expected, text);
+  }
+  if (!json.is_object()) wrong(where, expected, text);
+  return json.dump();
 }
 
 std::string quoted(const std::string& text) { return "'" + text + "'"; }
@@ -89,6 +112,14 @@ Flag& Flag::common() {
   common_ = true;
   return *this;
 }
+Flag& Flag::json_object() {
+  json_object_ = true;
+  return *this;
+}
+Flag& Flag::listing(std::function<std::string()> text) {
+  listing_ = std::move(text);
+  return *this;
+}
 Flag& Flag::default_text(std::string text) {
   default_text_ = std::move(text);
   return *this;
@@ -128,6 +159,7 @@ void Flag::set_json(const Json& value, const std::string& where) {
                         [&](std::string* v) {
                           if (!value.is_string()) bad();
                           *v = value.get<std::string>();
+                          if (json_object_) *v = json_object_text(*v, where);
                         },
                         [&](std::optional<int64_t>* v) { value.is_null() ? v->reset() : (void)(*v = integer(value)); },
                         [&](std::optional<double>* v) { value.is_null() ? v->reset() : (void)(*v = real(value)); },
@@ -169,7 +201,7 @@ void Flag::set_text(const std::vector<std::string>& values, const std::string& w
                           if (text != "true" && text != "false") wrong(where, "true or false", quoted(text));
                           *v = text == "true";
                         },
-                        [&](int64_t* v) { *v = integer(text); }, [&](double* v) { *v = real(text); }, [&](std::string* v) { *v = text; },
+                        [&](int64_t* v) { *v = integer(text); }, [&](double* v) { *v = real(text); }, [&](std::string* v) { *v = json_object_ ? json_object_text(text, where) : text; },
                         [&](std::optional<int64_t>* v) { *v = integer(text); }, [&](std::optional<double>* v) { *v = real(text); },
                         [&](std::vector<int64_t>* v) {
                           v->clear();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -34,6 +35,8 @@ class Flag {
   Flag& input(std::string role);   // names an input: recorded in the manifest's inputs, not in its options
   Flag& not_recorded();            // cannot change the result: verbosity, paths, resume
   Flag& common();                  // shown by -h, not only by --help
+  Flag& json_object();             // text only: a JSON object, or the path of a .json file that holds one, whose contents are what is recorded
+  Flag& listing(std::function<std::string()> text);  // text only: the value "help" prints this, and the tool stops
   Flag& default_text(std::string text);  // what help says instead of the value, e.g. "drawn"
 
   const std::string& name() const { return name_; }
@@ -49,6 +52,7 @@ class Flag {
   bool recorded() const { return recorded_ && input_role_.empty(); }
   bool replayed() const { return recorded_; }  // part of --print-config and accepted in a configuration file
   bool shown_short() const { return common_; }
+  const std::function<std::string()>& listing_text() const { return listing_; }
 
   Json value() const;
   // Both throw Error(kUsage) that names the flag or key, what is expected and what was found. `where` reads
@@ -74,6 +78,8 @@ class Flag {
   char short_ = '\0';
   bool recorded_ = true;
   bool common_ = false;
+  bool json_object_ = false;
+  std::function<std::string()> listing_;
 };
 
 // A positional argument: `inspect-artifact COMMAND PATH...`.

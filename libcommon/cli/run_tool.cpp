@@ -177,6 +177,9 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
   table.apply_command_line();
   log.set_level(common.quiet ? LogLevel::kQuiet : common.verbose ? LogLevel::kVerbose : LogLevel::kNormal);
   if (common.version) return print(version_text(info, common.json)), 0;
+  for (const Flag& flag : table.flags()) {
+    if (flag.listing_text() && flag.value() == "help") return print(flag.listing_text()()), 0;
+  }
   if (!common.completion.empty()) return print(completion_script(common.completion, info, table)), 0;
 
   RunContext context{.tool = info, .log = log, .common = common};

@@ -64,6 +64,19 @@ std::vector<std::string> model_names() {
   return names;
 }
 
+std::string models_help() {
+  std::string text = fmt::format("{:<24}{:>10}   {}\n", "architecture", "parameters", "--arch-options");
+  for (const NamedModel& model : named_models()) {
+    const nlohmann::json json = to_json(model.description);
+    std::vector<std::string> options;
+    for (const auto& [key, value] : json.items()) {
+      if (key != "family" && key != "arch" && key != "in_channels" && key != "num_classes") options.push_back(fmt::format("{} {}", key, value.is_string() ? value.get<std::string>() : value.dump()));
+    }
+    text += fmt::format("{:<24}{:>9.1f}M   {}\n", model.name, static_cast<double>(num_parameters(*make_model(model.description))) / 1e6, join(options, ", "));
+  }
+  return text;
+}
+
 ModelDescription describe(const std::string& name, int64_t in_channels, int64_t num_classes) { return describe(name, in_channels, num_classes, nlohmann::json::object()); }
 
 ModelDescription describe(const std::string& name, int64_t in_channels, int64_t num_classes, const nlohmann::json& overrides) {
@@ -79,8 +92,7 @@ ModelDescription describe(const std::string& name, int64_t in_channels, int64_t 
     return description;
   }
   const std::string nearest = nearest_word(name, model_names());
-  throw Error(ExitCode::kUsage, fmt::format("no architecture '{}', expected one of {}", name, join(model_names(), " ")),
-              nearest.empty() ? "" : "did you mean " + nearest + "?");
+  throw Error(ExitCode::kUsage, fmt::format("no architecture '{}'", name), nearest.empty() ? "--arch help lists what there is" : fmt::format("did you mean {}? --arch help lists what there is", nearest));
 }
 
 nlohmann::json to_json(const ModelDescription& description) {

@@ -19,6 +19,7 @@ using ModelDescription =
                  VisionTransformerDescription>;
 
 std::vector<std::string> model_names();  // what --arch takes
+std::string models_help();               // a line each: name, parameters, the options that it has and their values
 
 // The description behind a name of model_names(); another name is Error(kUsage) that shows the nearest one. `overrides` is a
 // JSON object of members of the family's description other than in_channels and num_classes; what is wrong is Error(kUsage).

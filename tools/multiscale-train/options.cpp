@@ -4,6 +4,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "models/factory.h"
 
 namespace fettle::multiscale {
 namespace {
@@ -42,6 +43,8 @@ CurriculumLaw law_of(const std::string& name) {
 
 }  // namespace
 
+Json arch_options(const Options& options) { return options.arch_options.empty() ? Json::object() : Json::parse(options.arch_options); }
+
 Bounds parse_bounds(const std::string& text, const std::string& flag) {
   const std::vector<std::string> parts = split(text, ':');
   FT_REQUIRE_USAGE(parts.size() == 2, "{}: expected MIN:MAX, found '{}'", flag, text);
@@ -54,7 +57,8 @@ void bind(FlagTable& table, Options& options) {
   bind(table, options.data);
 
   table.group("Model");
-  table.flag("arch", options.arch, "resnet18, resnet34, resnet50, or resnet20, resnet32, resnet44, resnet56 for small images").metavar("NAME").common();
+  table.flag("arch", options.arch, "architecture; 'help' lists them: ResNets, MobileNets, EfficientNets, Swin and vision transformers").metavar("NAME").listing(models_help).common();
+  table.flag("arch-options", options.arch_options, "overrides of the architecture, JSON text or a .json file: '{\"width_multiplier\": 0.5}'").metavar("JSON").json_object();
   table.flag("init", options.init, "start from these weights: an artifact, .safetensors, or what torch.save wrote").metavar("PATH").input("init");
   table.flag("init-partial", options.init_partial, "take what fits of --init, where names are missing or unexpected");
   table.flag("label-smoothing", options.label_smoothing, "probability spread over all classes").range(0, 1);
@@ -81,6 +85,7 @@ void bind(FlagTable& table, Options& options) {
 void validate(const Options& options) {
   validate(options.train);
   validate(options.data);
+  describe(options.arch, 3, 1, arch_options(options));  // its errors, before data are read
   FT_REQUIRE_USAGE(!options.init_partial || !options.init.empty(), "--init-partial goes with --init");
   const bool multi = options.sampler != "ssc-fbs";
   FT_REQUIRE_USAGE(multi || options.sizes.empty(), "--sizes: ssc-fbs trains at one size (--size); msc-fbs and msc-vbs take a set");

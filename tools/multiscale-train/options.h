@@ -16,6 +16,7 @@ namespace fettle::multiscale {
 struct Options {
   DataOptions data;
   std::string arch = "resnet20";
+  std::string arch_options;  // a JSON object; empty: none
   std::string init;
   bool init_partial = false;
   TrainOptions train;
@@ -40,6 +41,8 @@ void validate(const Options& options);
 // The sampler's options for a training set of `num_samples` images; `image_size` is the base size where --size says none, `seed`
 // names the streams. Error(kUsage) when they do not fit together.
 SamplerOptions sampler_options(const Options& options, int64_t num_samples, int64_t image_size, uint64_t seed);
+
+Json arch_options(const Options& options);  // --arch-options, an empty object without
 
 // "MIN:MAX" of two numbers; Error(kUsage) that begins with `flag`.
 Bounds parse_bounds(const std::string& text, const std::string& flag);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <map>
 #include <set>
 
 #include "base/human.h"
@@ -78,20 +79,24 @@ std::string initialise_from(const Options& options, const ImageClassifier& model
 
 // What timm needs to make the network beside model.safetensors; nothing for networks it does not know.
 std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& model, const Json& preprocessing) {
-  static const std::vector<std::string> known = {"resnet18", "resnet34", "resnet50"};
-  if (std::find(known.begin(), known.end(), arch) == known.end()) return std::nullopt;
+  static const std::map<std::string, const char*> kFirstConvolutions = {{"resnet", "conv1"}, {"mobilenet_v1", "conv_stem"}, {"vit", "patch_embed.proj"}};
+  const auto first = kFirstConvolutions.find(model.family());
+  // timm has names for the usual sizes alone, not for what --arch-options changes.
+  if (first == kFirstConvolutions.end() || model.description() != to_json(describe(arch, model.in_channels(), model.num_classes()))) return std::nullopt;
   const int64_t size = preprocessing.at("size").get<int64_t>();
+  Json arguments = {{"in_chans", model.in_channels()}};
+  if (model.family() == "vit") arguments["dynamic_img_size"] = true;
   return Json{{"architecture", arch},
               {"num_classes", model.num_classes()},
-              {"model_args", {{"in_chans", model.in_channels()}}},
+              {"model_args", arguments},
               {"pretrained_cfg",
                {{"input_size", {model.in_channels(), size, size}},
                 {"mean", preprocessing.at("mean")},
                 {"std", preprocessing.at("std")},
                 {"interpolation", preprocessing.at("interpolation")},
                 {"crop_pct", preprocessing.at("crop_pct")},
-                {"first_conv", "conv1"},
-                {"classifier", "fc"},
+                {"first_conv", first->second},
+                {"classifier", model.head().substr(0, model.head().size() - 1)},
                 {"num_classes", model.num_classes()}}}};
 }
 
@@ -106,7 +111,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   FT_REQUIRE(data.side || options.size || std::holds_alternative<ImageFiles>(data.train), "{}: its images are no squares; --size says which size they are trained at",
              options.data.data);
 
-  const ModelDescription description = describe(options.arch, data.channels, data.num_classes);
+  const ModelDescription description = describe(options.arch, data.channels, data.num_classes, arch_options(options));
   const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(description));
   context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
   context.log.info(fmt::format("precision: {}", precision.why));

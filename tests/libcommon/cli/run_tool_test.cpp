@@ -22,11 +22,15 @@ struct Options {
   std::string data = "d";
   int64_t epochs = 2;
   std::string fault;
+  std::string arch = "a";
+  std::string arch_options;
 };
 void bind(FlagTable& table, Options& o) {
   table.flag("data", o.data, "input data").metavar("DIR").input("data").common();
   table.flag("epochs", o.epochs, "passes").range(1, 100).unit("epochs");
   table.flag("fault", o.fault, "how to fail").not_recorded();
+  table.flag("arch", o.arch, "a or b").listing([] { return "a  small\nb  large\n"; });
+  table.flag("arch-options", o.arch_options, "more of it").json_object();
 }
 void validate(const Options& o) { FT_REQUIRE_USAGE(o.data != "nowhere", "--data: nowhere"); }
 
@@ -200,4 +204,32 @@ TEST_CASE("run_tool: --out is needed, and checked before the work") {
   CHECK(tool({"--out", "x", "--resume", "--overwrite"}).code == 2);
   CHECK(tool({"--dry-run"}).code == 0);
   CHECK(tool({"--data", "nowhere", "--dry-run"}).code == 2);
+}
+
+TEST_CASE("run_tool: a flag's help lists its values, whatever else is missing") {
+  const Outcome listed = tool({"--arch", "help"});
+  CHECK(listed.code == 0);
+  CHECK(listed.out == "a  small\nb  large\n");
+  CHECK(listed.err.empty());
+}
+
+TEST_CASE("run_tool: an object is given as text or as a file, and its contents are recorded") {
+  const test::TempDir here;
+  write_file_atomic(here / "wide.json", "{ \"width\" : 2 }\n");
+  write_file_atomic(here / "list.json", "[2]\n");
+  const auto run = [&](const std::string& value, const std::string& name, std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"--arch-options", value, "--seed", "1", "--out", (here / name).string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return tool(arguments);
+  };
+  CHECK(run("{\"width\":2}", "text").code == 0);
+  CHECK(run((here / "wide.json").string(), "file").code == 0);
+  CHECK(read_manifest(here / "text").options.at("arch_options") == "{\"width\":2}");
+  CHECK(manifest_id(read_manifest(here / "text")) == manifest_id(read_manifest(here / "file")));
+  CHECK(run((here / "wide.json").string(), "text", {"--resume"}).code == 0);
+  CHECK(run("[2]", "x").code == 2);
+  CHECK(run("{\"width\":", "x").code == 2);
+  CHECK(run("wide", "x").code == 2);
+  CHECK(run((here / "list.json").string(), "x").code == 3);
+  CHECK(run((here / "none.json").string(), "x").code == 3);
 }

@@ -67,7 +67,8 @@ TEST_CASE("models: state_dict names and order are those of the public weights") 
 
 TEST_CASE("models: an unknown name is refused with the nearest one") {
   expect_error(ExitCode::kUsage, "did you mean resnet18?", [] { describe("resnet-18", 3, 10); });
-  expect_error(ExitCode::kUsage, "expected one of resnet18 resnet34", [] { describe("vgg", 3, 10); });
+  expect_error(ExitCode::kUsage, "no architecture 'xception'\n--arch help lists", [] { describe("xception", 3, 10); });
+  expect_error(ExitCode::kUsage, "did you mean mobilenet_v2? --arch help", [] { describe("mobilnet_v2", 3, 10); });
 }
 
 TEST_CASE("models: a description survives JSON, and the model hands out its own") {

@@ -113,6 +113,29 @@ TEST_CASE("multiscale-train: a run starts from another's weights, and says what 
   CHECK(here.run(here / "partial", {"--init", (here / "first").string(), "--arch", "resnet32", "--init-partial"}).code == 0);
 }
 
+TEST_CASE("multiscale-train: options of an architecture make another network, whose dropout repeats with the seed") {
+  const Playground here;
+  write_file_atomic(here / "narrow.json", R"({"width_multiplier": 0.1, "depth_multiplier": 0.1})");
+  const std::vector<std::string> narrow = {"--arch", "efficientnet_b0", "--arch-options", (here / "narrow.json").string()};
+  const ProcessResult first = here.run(here / "first", narrow);
+  INFO(first.err);
+  REQUIRE(first.code == 0);
+  REQUIRE(here.run(here / "again", narrow).code == 0);
+  CHECK(id_of(here / "first") == id_of(here / "again"));
+  const Manifest manifest = read_manifest(here / "first");
+  CHECK(manifest.model.at("width_multiplier") == 0.1);
+  CHECK(manifest.options.at("arch_options") == R"({"depth_multiplier":0.1,"width_multiplier":0.1})");
+  CHECK_FALSE(fs::exists(here / "first/config.json"));  // timm has no name for it
+  const SafetensorsFile weights(here / "first/model.safetensors");
+  CHECK(weights.find("features.1.0.block.1.fc1.weight") != nullptr);
+  CHECK(weights.find("features.2.1.block.0.0.weight") == nullptr);  // one block a stage is left
+
+  const ProcessResult unknown = here.run(here / "none", {"--arch", "efficientnet_b0", "--arch-options", "{\"width\": 2}"});
+  CHECK(unknown.code == 2);
+  CHECK_THAT(unknown.err, Catch::Contains("unknown key 'width', expected width_multiplier"));
+  CHECK_FALSE(fs::exists(here / "none"));
+}
+
 TEST_CASE("multiscale-train: the same seed gives the same bytes wherever it runs, another seed other ones") {
   const Playground here;
   REQUIRE(here.run(here / "a").code == 0);
