@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <set>
@@ -13,6 +14,7 @@
 #include "checkpoint/tensors.h"
 #include "io/sha256.h"
 #include "io/torch_file.h"
+#include "models/library_names.h"
 
 namespace fettle {
 namespace {
@@ -94,31 +96,95 @@ at::Tensor WeightsFile::tensor(const std::string& name) const {
   return fettle::to_tensor(file, file.tensors()[at]);
 }
 
-LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head) {
+namespace {
+
+bool follows_from_architecture(const std::string& name) { return name.ends_with("relative_position_index") || name.ends_with("attn_mask"); }
+
+// [1280, 960, 1, 1], a convolution over one pixel, is the linear layer [1280, 960].
+std::vector<int64_t> without_last_ones(std::vector<int64_t> shape) {
+  while (shape.size() > 2 && shape.back() == 1) shape.pop_back();
+  return shape;
+}
+
+// Of the tensors joined along the first dimension; of the first alone where they do not fit together.
+std::vector<int64_t> joined_shape(const WeightsFile& file, const std::vector<std::string>& names) {
+  std::vector<int64_t> shape = file.shape(names.front());
+  for (size_t i = 1; i < names.size(); ++i) {
+    const std::vector<int64_t> next = file.shape(names[i]);
+    if (shape.empty() || next.size() != shape.size() || !std::equal(next.begin() + 1, next.end(), shape.begin() + 1)) return file.shape(names.front());
+    shape[0] += next[0];
+  }
+  return shape;
+}
+
+LoadReport load_renamed(const WeightsFile& file, const NamedTensors& state, const std::string& head, const Renaming& rename) {
   LoadReport report;
+  struct Source {
+    std::string ours;
+    at::Tensor tensor;
+    std::vector<std::string> names, missing;
+    std::vector<int64_t> shape;
+  };
+  std::vector<Source> sources;
   std::set<std::string> known;
   for (const auto& [name, tensor] : state) {
-    known.insert(name);
-    if (name.starts_with(head) && file.holds(name) && file.shape(name) != tensor.sizes().vec()) report.head_is_new = true;
+    Source source{name, tensor, rename(name), {}, {}};
+    for (const std::string& part : source.names) {
+      known.insert(part);
+      if (!file.holds(part)) source.missing.push_back(part);
+    }
+    if (source.names.empty()) source.missing.push_back(name);
+    if (source.missing.empty()) source.shape = without_last_ones(joined_shape(file, source.names));
+    if (name.starts_with(head) && source.missing.empty() && source.shape != without_last_ones(tensor.sizes().vec())) report.head_is_new = true;
+    sources.push_back(std::move(source));
   }
   for (const std::string& name : file.names()) {
-    if (!known.contains(name)) report.unexpected.push_back(name);
+    if (!known.contains(name) && !follows_from_architecture(name)) report.unexpected.push_back(name);
   }
   const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : state) {
-    if (report.head_is_new && name.starts_with(head)) continue;
-    if (!file.holds(name)) {
-      if (!name.ends_with("num_batches_tracked")) report.missing.push_back(name);
+  for (const Source& source : sources) {
+    if ((report.head_is_new && source.ours.starts_with(head)) || follows_from_architecture(source.ours)) continue;
+    if (!source.missing.empty()) {
+      if (!source.ours.ends_with("num_batches_tracked")) report.missing.insert(report.missing.end(), source.missing.begin(), source.missing.end());
       continue;
     }
-    const std::vector<int64_t> found = file.shape(name);
-    FT_REQUIRE(found == tensor.sizes().vec(), "{}: {} is of shape {}, expected {}", file.path().string(), quote(name), c10::str(at::IntArrayRef(found)),
-               c10::str(tensor.sizes()));
-    const at::Tensor value = file.tensor(name);
-    FT_REQUIRE(value.is_floating_point() == tensor.is_floating_point(), "{}: {} is of type {}, expected {}", file.path().string(), quote(name), c10::toString(value.scalar_type()),
-               c10::toString(tensor.scalar_type()));
-    at::Tensor(tensor).copy_(value);
+    const std::string name = join(source.names, " + ");
+    FT_REQUIRE(source.shape == without_last_ones(source.tensor.sizes().vec()), "{}: {} is of shape {}, expected {}", file.path().string(), quote(name),
+               c10::str(at::IntArrayRef(joined_shape(file, source.names))), c10::str(source.tensor.sizes()));
+    std::vector<at::Tensor> parts;
+    for (const std::string& part : source.names) parts.push_back(file.tensor(part));
+    const at::Tensor value = parts.size() == 1 ? parts[0] : at::cat(parts);
+    FT_REQUIRE(value.is_floating_point() == source.tensor.is_floating_point(), "{}: {} is of type {}, expected {}", file.path().string(), quote(name),
+               c10::toString(value.scalar_type()), c10::toString(source.tensor.scalar_type()));
+    at::Tensor(source.tensor).copy_(value.view(source.tensor.sizes()));
   }
+  return report;
+}
+
+}  // namespace
+
+LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head) {
+  return load_renamed(file, state, head, [](const std::string& name) { return std::vector<std::string>{name}; });
+}
+
+LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model) {
+  const NamedTensors state = named_tensors(model);
+  const auto num_held = [&](const Renaming& rename) {
+    return std::count_if(state.begin(), state.end(), [&](const auto& entry) {
+      const std::vector<std::string> names = rename(entry.first);
+      return !names.empty() && std::all_of(names.begin(), names.end(), [&](const std::string& name) { return file.holds(name); });
+    });
+  };
+  LibraryNames best{"", [](const std::string& name) { return std::vector<std::string>{name}; }};
+  auto most = num_held(best.rename);
+  for (LibraryNames& other : other_libraries(model)) {
+    if (const auto held = num_held(other.rename); held > most) {
+      best = std::move(other);
+      most = held;
+    }
+  }
+  LoadReport report = load_renamed(file, state, model.head(), best.rename);
+  report.library = best.library;
   return report;
 }
 

@@ -12,6 +12,8 @@
 
 namespace fettle {
 
+class ImageClassifier;
+
 class WeightsFile {
  public:
   // Errors (kInput): neither of the three, and what their readers refuse.
@@ -35,6 +37,7 @@ class WeightsFile {
 };
 
 struct LoadReport {
+  std::string library;                  // whose names the file has, where they are not ours: "timm"
   std::vector<std::string> missing;     // names of the network that the file lacks; they keep their values
   std::vector<std::string> unexpected;  // names of the file that the network lacks
   bool head_is_new = false;             // the head has another shape there and keeps its values
@@ -46,6 +49,11 @@ struct LoadReport {
 // the last layer ("fc."), whose shape may differ. Batch norm's num_batches_tracked, which old files lack, may be missing unreported.
 // Errors (kInput, naming file and tensor): another shape elsewhere; integers where the network has floats, or the other way round.
 LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head);
+
+// The same for a network, whose file may have the names of any library that knows it (models/library_names.h): the one of
+// most hits. Weights that a library keeps apart (query, key, value) are joined, dimensions of 1 at the end are added or dropped,
+// and index tables that follow from the architecture (Swin's) are computed, not read.
+LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model);
 
 // Refuses a report that is not complete: Error(kInput) with the numbers, the first names and, with `all`, every name.
 void require_complete(const LoadReport& report, const WeightsFile& file, bool all);

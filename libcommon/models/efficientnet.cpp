@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "models/described_classifier.h"
 #include "models/inverted_residual.h"
@@ -36,17 +37,17 @@ class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
  public:
   explicit EfficientNet(const EfficientNetDescription& description) : DescribedClassifier(description) {
     const Padding padding = description.padding == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
-    const auto num_blocks = [&](const StageShape& shape) { return static_cast<int64_t>(std::ceil(shape.num_blocks * description.depth_multiplier)); };
-    int64_t total = 0;
-    for (const StageShape& shape : kStages) total += num_blocks(shape);
+    const std::vector<int64_t> depths = stage_depths();
+    const int64_t total = std::accumulate(depths.begin(), depths.end(), int64_t{0});
 
     const auto features = register_module("features", std::make_shared<ModuleList>());
     int64_t channels = round_channels(32 * description.width_multiplier);
     stem_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}),
                                                                std::make_shared<BatchNorm>(channels), Activation::kSilu));
-    for (const StageShape& shape : kStages) {
+    for (size_t s = 0; s < depths.size(); ++s) {
+      const StageShape& shape = kStages[s];
       const auto stage = features->append(std::make_shared<ModuleList>());
-      for (int64_t i = 0; i < num_blocks(shape); ++i) {
+      for (int64_t i = 0; i < depths[s]; ++i) {
         const InvertedResidualOptions options{
             .in_channels = channels,
             .expanded_channels = round_channels(static_cast<double>(channels) * shape.expansion),
@@ -81,6 +82,11 @@ class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
     WeightDraws(seed).uniform("classifier.1.weight", linear_->weight, 1 / std::sqrt(static_cast<double>(num_classes())));
   }
 
+  std::vector<int64_t> stage_depths() const final {
+    std::vector<int64_t> depths;
+    for (const StageShape& shape : kStages) depths.push_back(static_cast<int64_t>(std::ceil(shape.num_blocks * description_.depth_multiplier)));
+    return depths;
+  }
   std::string head() const override { return "classifier."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 32; }

@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <string>
+#include <vector>
 
 #include "models/module.h"
 
@@ -22,6 +23,9 @@ class ImageClassifier : public Module {
   virtual int64_t in_channels() const = 0;
   virtual int64_t num_classes() const = 0;
   virtual std::string head() const = 0;            // what the names of the last layer's tensors begin with: "fc."
+
+  // Blocks of each stage as timm counts them, where names of other libraries depend on it; else empty.
+  virtual std::vector<int64_t> stage_depths() const { return {}; }
 
   // The smallest height or width that the network takes, 1 x 1 in training only with more than one image a batch: batch
   // norm needs more than one value a channel, and the last feature map has ceil(size / output_stride) pixels a side.

@@ -79,6 +79,11 @@ class MobileNetV1 : public DescribedClassifier<MobileNetV1Description> {
     draws.constant(classifier_->bias, 0);
   }
 
+  std::vector<int64_t> stage_depths() const override {
+    std::vector<int64_t> depths;
+    for (const StageShape& shape : kStages) depths.push_back(shape.num_blocks);
+    return depths;
+  }
   std::string head() const override { return "classifier."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 32; }

@@ -58,6 +58,11 @@ class MobileNetV2 : public DescribedClassifier<MobileNetV2Description> {
     WeightDraws(seed).normal("classifier.1.weight", linear_->weight, 0.01);
   }
 
+  std::vector<int64_t> stage_depths() const override {
+    std::vector<int64_t> depths;
+    for (const StageShape& shape : kStages) depths.push_back(shape.num_blocks);
+    return depths;
+  }
   std::string head() const override { return "classifier."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 32; }

@@ -78,6 +78,9 @@ class MobileNetV3 : public DescribedClassifier<MobileNetV3Description> {
     draws.normal("classifier.3.weight", head_->weight, 0.01);
   }
 
+  std::vector<int64_t> stage_depths() const override {
+    return description_.arch == "mobilenet_v3_large" ? std::vector<int64_t>{1, 2, 3, 4, 2, 3} : std::vector<int64_t>{1, 2, 3, 2, 3};
+  }
   std::string head() const override { return "classifier.3."; }
   int64_t min_input_size() const override { return 1; }
   int64_t output_stride() const override { return 32; }

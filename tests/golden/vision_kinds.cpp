@@ -330,7 +330,7 @@ void run_cifar10_resnet(const Case& test) {
   const WeightsFile file(weights);
   REQUIRE(file.id() == "sha256:" + arguments.at("weights_sha256").get<std::string>());
   const std::shared_ptr<ImageClassifier> model = make_model(describe(arguments.at("arch"), 3, 10));
-  const LoadReport report = load_weights(file, named_tensors(*model), model->head());
+  const LoadReport report = load_weights(file, *model);
   REQUIRE((report.is_complete() && !report.head_is_new));
   CHECK(num_parameters(*model) == test.json.at("parameters").get<int64_t>());
   model->eval();
@@ -385,7 +385,7 @@ void run_teacher(const Case& test) {
   const auto check = [&](const std::string& pixels, const std::string& logits, const char* padding) {
     const at::Tensor want = to_tensor(test.tensors, logits);
     const std::shared_ptr<ImageClassifier> model = make_model(describe(arch, 3, want.size(1), {{"padding", padding}}));
-    CHECK(load_weights(file, named_tensors(*model), model->head()).is_complete());
+    CHECK(load_weights(file, *model).is_complete());
     model->eval();
     const at::NoGradGuard no_grad;
     const at::Tensor x = (to_tensor(test.tensors, pixels).to(at::kFloat) - arguments.at("pixel_mean").get<double>()) / arguments.at("pixel_divisor").get<double>();

@@ -68,9 +68,10 @@ Json evaluate_sizes(const std::vector<int64_t>& sizes, MultiscaleTask& task, con
 // The id of what was read, now: the file may be another one, or none, when the run ends.
 std::string initialise_from(const Options& options, const ImageClassifier& model, Log& log) {
   const WeightsFile file(options.init);
-  const LoadReport report = load_weights(file, named_tensors(model), model.head());
+  const LoadReport report = load_weights(file, model);
   if (!options.init_partial) require_complete(report, file, log.level() == LogLevel::kVerbose);
   std::string text = fmt::format("init: {}", file.path().string());
+  if (!report.library.empty()) text += fmt::format(" with {}'s names", report.library);
   if (report.head_is_new) text += fmt::format(", but for {}*, which is drawn anew for {} classes", model.head(), model.num_classes());
   if (!report.is_complete()) text += fmt::format("; {} tensors that it lacks are drawn, {} that it has besides are left", report.missing.size(), report.unexpected.size());
   log.info(text);
