@@ -40,10 +40,11 @@ class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
     const std::vector<int64_t> depths = stage_depths();
     const int64_t total = std::accumulate(depths.begin(), depths.end(), int64_t{0});
 
+    const BatchNormOptions norm{.eps = description.norm_eps};
     const auto features = register_module("features", std::make_shared<ModuleList>());
     int64_t channels = round_channels(32 * description.width_multiplier);
     stem_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}),
-                                                               std::make_shared<BatchNorm>(channels), Activation::kSilu));
+                                                               std::make_shared<BatchNorm>(channels, norm), Activation::kSilu));
     for (size_t s = 0; s < depths.size(); ++s) {
       const StageShape& shape = kStages[s];
       const auto stage = features->append(std::make_shared<ModuleList>());
@@ -57,6 +58,7 @@ class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
             .activation = Activation::kSilu,
             .squeezed_channels = std::max<int64_t>(1, channels / 4),
             .squeeze_activation = Activation::kSilu,
+            .norm = norm,
             .padding = padding,
             .stochastic_depth = description.stochastic_depth * static_cast<double>(blocks_.size()) / static_cast<double>(total)};
         blocks_.push_back(stage->append(std::make_shared<InvertedResidual>(options)));
@@ -64,7 +66,7 @@ class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
       }
     }
     const int64_t last = 4 * channels;
-    last_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(channels, last, 1, 1), std::make_shared<BatchNorm>(last), Activation::kSilu));
+    last_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(channels, last, 1, 1), std::make_shared<BatchNorm>(last, norm), Activation::kSilu));
     const auto classifier = register_module("classifier", std::make_shared<ModuleList>());
     classifier->skip();  // dropout
     linear_ = classifier->append(std::make_shared<Linear>(last, description.num_classes));

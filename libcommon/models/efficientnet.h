@@ -19,6 +19,7 @@ struct EfficientNetDescription {
     field("depth_multiplier", self.depth_multiplier, 0.05, 16.0);
     field("dropout", self.dropout, 0.0, 0.999);
     field("stochastic_depth", self.stochastic_depth, 0.0, 0.999);
+    field("norm_eps", self.norm_eps, 1e-12, 1.0);
     field("padding", self.padding, std::vector<std::string>{"symmetric", "same"});
   }
 
@@ -29,6 +30,7 @@ struct EfficientNetDescription {
   double depth_multiplier = 1;
   double dropout = 0.2;              // before the classifier
   double stochastic_depth = 0.2;     // block i of n is dropped with i / n of it
+  double norm_eps = 1e-5;             // of batch norm
   std::string padding = "symmetric";  // or TensorFlow's "same"
 };
 

@@ -22,11 +22,11 @@ constexpr StageShape kStages[] = {{1, 64, 1}, {2, 128, 2}, {2, 256, 2}, {6, 512,
 
 class Block : public Module {
  public:
-  Block(int64_t in_channels, int64_t out_channels, int64_t stride, Padding padding)
+  Block(int64_t in_channels, int64_t out_channels, int64_t stride, const BatchNormOptions& norm, Padding padding)
       : conv_dw_(register_module("conv_dw", std::make_shared<Convolution>(in_channels, in_channels, 3, stride, ConvolutionOptions{.groups = in_channels, .padding = padding}))),
-        bn1_(register_module("bn1", std::make_shared<BatchNorm>(in_channels))),
+        bn1_(register_module("bn1", std::make_shared<BatchNorm>(in_channels, norm))),
         conv_pw_(register_module("conv_pw", std::make_shared<Convolution>(in_channels, out_channels, 1, 1))),
-        bn2_(register_module("bn2", std::make_shared<BatchNorm>(out_channels))) {}
+        bn2_(register_module("bn2", std::make_shared<BatchNorm>(out_channels, norm))) {}
 
   at::Tensor forward(const at::Tensor& x) {
     const at::Tensor y = bn1_->forward(conv_dw_->forward(x), Activation::kRelu6);
@@ -44,15 +44,16 @@ class MobileNetV1 : public DescribedClassifier<MobileNetV1Description> {
  public:
   explicit MobileNetV1(const MobileNetV1Description& description) : DescribedClassifier(description) {
     const Padding padding = description.padding == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
+    const BatchNormOptions norm{.eps = description.norm_eps};
     int64_t channels = round_channels(kStemChannels * description.width_multiplier);
     conv_stem_ = register_module("conv_stem", std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}));
-    bn1_ = register_module("bn1", std::make_shared<BatchNorm>(channels));
+    bn1_ = register_module("bn1", std::make_shared<BatchNorm>(channels, norm));
     const auto blocks = register_module("blocks", std::make_shared<ModuleList>());
     for (const StageShape& shape : kStages) {
       const auto stage = blocks->append(std::make_shared<ModuleList>());
       for (int64_t i = 0; i < shape.num_blocks; ++i) {
         const int64_t out_channels = round_channels(shape.channels * description.width_multiplier);
-        blocks_.push_back(stage->append(std::make_shared<Block>(channels, out_channels, i == 0 ? shape.stride : 1, padding)));
+        blocks_.push_back(stage->append(std::make_shared<Block>(channels, out_channels, i == 0 ? shape.stride : 1, norm, padding)));
         channels = out_channels;
       }
     }

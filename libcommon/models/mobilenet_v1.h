@@ -17,6 +17,7 @@ struct MobileNetV1Description {
   static void fields(auto&& self, auto&& field) {
     field("width_multiplier", self.width_multiplier, 0.05, 16.0);
     field("dropout", self.dropout, 0.0, 0.999);
+    field("norm_eps", self.norm_eps, 1e-12, 1.0);
     field("padding", self.padding, std::vector<std::string>{"symmetric", "same"});
   }
 
@@ -25,6 +26,7 @@ struct MobileNetV1Description {
   int64_t num_classes = 1000;
   double width_multiplier = 1;
   double dropout = 0;                // before the classifier
+  double norm_eps = 1e-5;             // of batch norm
   std::string padding = "symmetric";  // or TensorFlow's "same"
 };
 

@@ -27,18 +27,17 @@ constexpr BlockShape kSmall[] = {{3, 16, 16, true, kRe, 2},  {3, 72, 24, false, 
                                  {5, 240, 40, true, kHs, 1}, {5, 240, 40, true, kHs, 1}, {5, 120, 48, true, kHs, 1}, {5, 144, 48, true, kHs, 1},
                                  {5, 288, 96, true, kHs, 2}, {5, 576, 96, true, kHs, 1}, {5, 576, 96, true, kHs, 1}};
 
-constexpr BatchNormOptions kNorm{.eps = 1e-3, .momentum = 0.01};
-
 class MobileNetV3 : public DescribedClassifier<MobileNetV3Description> {
  public:
   explicit MobileNetV3(const MobileNetV3Description& description) : DescribedClassifier(description) {
     const bool large = description.arch == "mobilenet_v3_large";
     const Padding padding = description.padding == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
     const double width = description.width_multiplier;
+    const BatchNormOptions norm{.eps = description.norm_eps, .momentum = 0.01};
     const auto features = register_module("features", std::make_shared<ModuleList>());
     int64_t channels = round_channels(16 * width);
     stem_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}),
-                                                               std::make_shared<BatchNorm>(channels, kNorm), kHs));
+                                                               std::make_shared<BatchNorm>(channels, norm), kHs));
     for (const BlockShape& shape : large ? std::span<const BlockShape>(kLarge) : std::span<const BlockShape>(kSmall)) {
       const int64_t expanded = round_channels(shape.expanded * width);
       const InvertedResidualOptions options{.in_channels = channels,
@@ -49,13 +48,13 @@ class MobileNetV3 : public DescribedClassifier<MobileNetV3Description> {
                                             .activation = shape.activation,
                                             .squeezed_channels = shape.squeeze ? round_channels(static_cast<double>(expanded / 4)) : 0,
                                             .gate = SqueezeExcitation::Gate::kHardsigmoid,
-                                            .norm = kNorm,
+                                            .norm = norm,
                                             .padding = padding};
       blocks_.push_back(features->append(std::make_shared<InvertedResidual>(options)));
       channels = options.out_channels;
     }
     const int64_t last = 6 * channels, hidden = round_channels((large ? 1280 : 1024) * width);
-    last_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(channels, last, 1, 1), std::make_shared<BatchNorm>(last, kNorm), kHs));
+    last_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(channels, last, 1, 1), std::make_shared<BatchNorm>(last, norm), kHs));
     const auto classifier = register_module("classifier", std::make_shared<ModuleList>());
     linear_ = classifier->append(std::make_shared<Linear>(last, hidden));
     classifier->skip();  // hardswish

@@ -4,7 +4,13 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 #include "checkpoint/tensors.h"
+#include "io/sha256.h"
+#include "models/factory.h"
+#include "models/library_names.h"
+#include "models/module.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/shared_files.h"
 #include "tests/support/temp_dir.h"
@@ -22,6 +28,27 @@ std::filesystem::path write_weights(const std::filesystem::path& path, const Nam
 }
 
 NamedTensors network() { return {{"conv.weight", at::zeros({2, 3})}, {"bn.num_batches_tracked", at::zeros({}, at::kLong)}, {"fc.weight", at::zeros({4, 2})}, {"fc.bias", at::zeros({4})}}; }
+
+const LibraryNames& library_of(const std::vector<LibraryNames>& libraries, const std::string& name) {
+  const auto found = std::find_if(libraries.begin(), libraries.end(), [&](const LibraryNames& library) { return library.library == name; });
+  REQUIRE(found != libraries.end());
+  return *found;
+}
+
+bool is_table(const std::string& name) { return name.ends_with("relative_position_index"); }
+
+// The network as that library would write it: query, key and value apart.
+NamedTensors renamed(const ImageClassifier& model, const Renaming& rename) {
+  NamedTensors tensors;
+  for (const auto& [name, tensor] : named_tensors(model)) {
+    if (is_table(name)) continue;
+    const std::vector<std::string> names = rename(name);
+    REQUIRE(!names.empty());
+    const std::vector<at::Tensor> parts = tensor.detach().chunk(static_cast<int64_t>(names.size()));
+    for (size_t i = 0; i < names.size(); ++i) tensors.emplace_back(names[i], parts[i].clone());
+  }
+  return tensors;
+}
 
 }  // namespace
 
@@ -74,4 +101,92 @@ TEST_CASE("weights: shapes and types that do not fit, and files that are none, a
                [&] { load_weights(WeightsFile(write_weights(dir / "type.safetensors", {{"conv.weight", at::zeros({2, 3}, at::kLong)}})), state, "fc."); });
   expect_error(ExitCode::kInput, "manifest.json", [&] { WeightsFile(std::filesystem::path(dir / "")); });
   expect_error(ExitCode::kInput, "none.pth", [&] { WeightsFile(dir / "none.pth"); });
+}
+
+TEST_CASE("weights: other libraries' names are those that the libraries write") {
+  // Number of tensors, and the start of the sha256 over their sorted names joined by newlines, without tables that follow from the
+  // architecture. Recorded from torchvision 0.26.0's and timm 1.0.31's state_dict() and transformers 5.23.0's save_pretrained().
+  struct Recorded {
+    const char *arch, *library;
+    size_t count;
+    const char* sha256;
+  };
+  const std::vector<Recorded> recorded = {
+      {"resnet50", "Hugging Face", 320, "f492016f5375df4e"},
+      {"resnet18", "Hugging Face", 122, "851c1a223aa73474"},
+      {"mobilenetv1_100", "Hugging Face", 164, "8dd16b71ec2ffb0e"},
+      {"mobilenet_v2", "timm", 314, "774eac90f3f84515"},
+      {"mobilenet_v2", "Hugging Face", 314, "10ba7d23be0c5106"},
+      {"mobilenet_v3_large", "timm", 312, "a6e853478e86d976"},
+      {"mobilenet_v3_small", "timm", 244, "d817e173b96505b2"},
+      {"efficientnet_b0", "timm", 360, "5270d24522d5fef2"},
+      {"efficientnet_b3", "timm", 574, "f0a0506525cb17d1"},
+      {"efficientnet_b0", "Hugging Face", 360, "a4a30e76b631344e"},
+      {"efficientnet_b3", "Hugging Face", 574, "1ea669e8c62fbcf4"},
+      {"swin_t", "timm", 173, "fdf31d4eed2540fb"},
+      {"swin_t", "Hugging Face", 221, "cd204cb2310f307c"},
+      {"vit_base_patch16_224", "torchvision", 152, "efb732016fb37e2a"},
+      {"vit_tiny_patch16_224", "Hugging Face", 200, "2462566ad7af6ebe"},
+  };
+  for (const Recorded& r : recorded) {
+    INFO(r.arch << " of " << r.library);
+    const auto model = make_model(describe(r.arch, 3, 1000));
+    const std::vector<LibraryNames> libraries = other_libraries(*model);
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : named_tensors(*model)) {
+      if (is_table(name)) continue;
+      const std::vector<std::string> theirs = library_of(libraries, r.library).rename(name);
+      INFO(name);
+      CHECK(!theirs.empty());
+      names.insert(names.end(), theirs.begin(), theirs.end());
+    }
+    std::sort(names.begin(), names.end());
+    CHECK(names.size() == r.count);
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : "\n") + name;
+    CHECK(sha256_hex(text).substr(0, 16) == r.sha256);
+  }
+}
+
+TEST_CASE("weights: a file of another library gives the network that wrote it, and says whose names it has") {
+  const test::TempDir dir;
+  for (const char* arch : {"resnet18", "mobilenetv1_100", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "swin_t", "vit_tiny_patch16_224"}) {
+    const auto written = make_model(describe(arch, 3, 5), 1);
+    for (const LibraryNames& library : other_libraries(*written)) {
+      INFO(arch << " of " << library.library);
+      NamedTensors tensors = renamed(*written, library.rename);
+      for (auto& [name, tensor] : tensors) {
+        if (name == "conv_head.weight" && std::string(arch) == "mobilenet_v3_small") tensor = tensor.unsqueeze(2).unsqueeze(3);  // timm's is a convolution
+      }
+      const auto read = make_model(describe(arch, 3, 5), 2);
+      const WeightsFile file(write_weights(dir / "weights.safetensors", tensors));
+      const LoadReport report = load_weights(file, *read);
+      CHECK(report.library == library.library);
+      CHECK((report.is_complete() && !report.head_is_new));
+      const NamedTensors want = named_tensors(*written), got = named_tensors(*read);
+      for (size_t i = 0; i < want.size(); ++i) check_tensors(want[i].first, got[i].second, want[i].second);
+
+      // For other classes all but the head.
+      const auto other = make_model(describe(arch, 3, 7), 2);
+      const LoadReport with_head = load_weights(file, *other);
+      CHECK((with_head.is_complete() && with_head.head_is_new));
+    }
+    CHECK(load_weights(WeightsFile(write_weights(dir / "ours.safetensors", named_tensors(*written))), *written).library.empty());
+  }
+}
+
+TEST_CASE("weights: a third of a joined tensor that is missing or of another shape is named as the file names it") {
+  const test::TempDir dir;
+  const auto model = make_model(describe("vit_tiny_patch16_224", 3, 5, {{"depth", 1}}), 1);
+  const std::vector<LibraryNames> libraries = other_libraries(*model);
+  NamedTensors tensors = renamed(*model, library_of(libraries, "Hugging Face").rename);
+  const std::string key = "vit.encoder.layer.0.attention.attention.key.weight";
+  const auto at_key = std::find_if(tensors.begin(), tensors.end(), [&](const auto& entry) { return entry.first == key; });
+  REQUIRE(at_key != tensors.end());
+  at_key->second = at::zeros({192, 191});
+  expect_error(ExitCode::kInput, "attention.query.weight + vit.encoder", [&] { load_weights(WeightsFile(write_weights(dir / "shape.safetensors", tensors)), *model); });
+  tensors.erase(at_key);
+  const LoadReport report = load_weights(WeightsFile(write_weights(dir / "missing.safetensors", tensors)), *model);
+  CHECK(report.missing == std::vector<std::string>{key});
+  CHECK(report.unexpected.empty());
 }

@@ -309,7 +309,7 @@ TEST_CASE("models: options of a family override its description, and what does n
     expect_error(ExitCode::kUsage, part, [&] { overridden(name, text); });
   };
   refuse("mobilenet_v2", R"([])", "expected an object");
-  refuse("mobilenet_v2", R"({"width": 2})", "unknown key 'width', expected width_multiplier, dropout, padding");
+  refuse("mobilenet_v2", R"({"width": 2})", "unknown key 'width', expected width_multiplier, dropout, norm_eps, padding");
   refuse("mobilenet_v2", R"({"num_classes": 2})", "unknown key 'num_classes'");
   refuse("resnet18", R"({"dropout": 0.1})", "unknown key 'dropout', expected none");
   refuse("mobilenet_v2", R"({"width_multiplier": 0})", "width_multiplier must be a number of 0.05 to 16, found 0");
