@@ -44,7 +44,7 @@ NamedTensors renamed(const ImageClassifier& model, const Renaming& rename) {
     if (is_table(name)) continue;
     const std::vector<std::string> names = rename(name);
     REQUIRE(!names.empty());
-    const std::vector<at::Tensor> parts = tensor.detach().chunk(static_cast<int64_t>(names.size()));
+    const std::vector<at::Tensor> parts = names.size() == 1 ? std::vector<at::Tensor>{tensor.detach()} : tensor.detach().chunk(static_cast<int64_t>(names.size()));
     for (size_t i = 0; i < names.size(); ++i) tensors.emplace_back(names[i], parts[i].clone());
   }
   return tensors;
