@@ -14,7 +14,7 @@
 #include "checkpoint/tensors.h"
 #include "io/sha256.h"
 #include "io/torch_file.h"
-#include "models/library_names.h"
+#include "models/module.h"
 
 namespace fettle {
 namespace {
@@ -101,9 +101,12 @@ namespace {
 bool follows_from_architecture(const std::string& name) { return name.ends_with("relative_position_index") || name.ends_with("attn_mask"); }
 
 // [1280, 960, 1, 1], a convolution over one pixel, is the linear layer [1280, 960].
-std::vector<int64_t> without_last_ones(std::vector<int64_t> shape) {
-  while (shape.size() > 2 && shape.back() == 1) shape.pop_back();
-  return shape;
+bool is_same_shape(at::IntArrayRef a, at::IntArrayRef b) {
+  const auto without_last_ones = [](at::IntArrayRef shape) {
+    while (shape.size() > 2 && shape.back() == 1) shape = shape.slice(0, shape.size() - 1);
+    return shape;
+  };
+  return without_last_ones(a) == without_last_ones(b);
 }
 
 // Of the tensors joined along the first dimension; of the first alone where they do not fit together.
@@ -117,7 +120,9 @@ std::vector<int64_t> joined_shape(const WeightsFile& file, const std::vector<std
   return shape;
 }
 
-LoadReport load_renamed(const WeightsFile& file, const NamedTensors& state, const std::string& head, const Renaming& rename) {
+}  // namespace
+
+LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head, const Renaming& rename) {
   LoadReport report;
   struct Source {
     std::string ours;
@@ -134,8 +139,8 @@ LoadReport load_renamed(const WeightsFile& file, const NamedTensors& state, cons
       if (!file.holds(part)) source.missing.push_back(part);
     }
     if (source.names.empty()) source.missing.push_back(name);
-    if (source.missing.empty()) source.shape = without_last_ones(joined_shape(file, source.names));
-    if (name.starts_with(head) && source.missing.empty() && source.shape != without_last_ones(tensor.sizes().vec())) report.head_is_new = true;
+    if (source.missing.empty()) source.shape = joined_shape(file, source.names);
+    if (name.starts_with(head) && source.missing.empty() && !is_same_shape(source.shape, tensor.sizes())) report.head_is_new = true;
     sources.push_back(std::move(source));
   }
   for (const std::string& name : file.names()) {
@@ -149,8 +154,8 @@ LoadReport load_renamed(const WeightsFile& file, const NamedTensors& state, cons
       continue;
     }
     const std::string name = join(source.names, " + ");
-    FT_REQUIRE(source.shape == without_last_ones(source.tensor.sizes().vec()), "{}: {} is of shape {}, expected {}", file.path().string(), quote(name),
-               c10::str(at::IntArrayRef(joined_shape(file, source.names))), c10::str(source.tensor.sizes()));
+    FT_REQUIRE(is_same_shape(source.shape, source.tensor.sizes()), "{}: {} is of shape {}, expected {}", file.path().string(), quote(name),
+               c10::str(at::IntArrayRef(source.shape)), c10::str(source.tensor.sizes()));
     std::vector<at::Tensor> parts;
     for (const std::string& part : source.names) parts.push_back(file.tensor(part));
     const at::Tensor value = parts.size() == 1 ? parts[0] : at::cat(parts);
@@ -161,12 +166,6 @@ LoadReport load_renamed(const WeightsFile& file, const NamedTensors& state, cons
   return report;
 }
 
-}  // namespace
-
-LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head) {
-  return load_renamed(file, state, head, [](const std::string& name) { return std::vector<std::string>{name}; });
-}
-
 LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model) {
   const NamedTensors state = named_tensors(model);
   const auto num_held = [&](const Renaming& rename) {
@@ -175,7 +174,7 @@ LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model) {
       return !names.empty() && std::all_of(names.begin(), names.end(), [&](const std::string& name) { return file.holds(name); });
     });
   };
-  LibraryNames best{"", [](const std::string& name) { return std::vector<std::string>{name}; }};
+  LibraryNames best{"", own_names};
   auto most = num_held(best.rename);
   for (LibraryNames& other : other_libraries(model)) {
     if (const auto held = num_held(other.rename); held > most) {
@@ -183,7 +182,7 @@ LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model) {
       most = held;
     }
   }
-  LoadReport report = load_renamed(file, state, model.head(), best.rename);
+  LoadReport report = load_weights(file, state, model.head(), best.rename);
   report.library = best.library;
   return report;
 }

@@ -9,10 +9,9 @@
 #include <vector>
 
 #include "checkpoint/tensors.h"
+#include "models/library_names.h"
 
 namespace fettle {
-
-class ImageClassifier;
 
 class WeightsFile {
  public:
@@ -48,11 +47,12 @@ struct LoadReport {
 // Copies what has the same name and shape into the network's own tensors, converting between floating types. `head` begins the names of
 // the last layer ("fc."), whose shape may differ. Batch norm's num_batches_tracked, which old files lack, may be missing unreported.
 // Errors (kInput, naming file and tensor): another shape elsewhere; integers where the network has floats, or the other way round.
-LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head);
+// Several names of `rename` are joined along the first dimension (query, key, value), dimensions of 1 at the end are added or dropped,
+// and index tables that follow from the architecture (Swin's) are computed, not read.
+LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head, const Renaming& rename = own_names);
 
 // The same for a network, whose file may have the names of any library that knows it (models/library_names.h): the one of
-// most hits. Weights that a library keeps apart (query, key, value) are joined, dimensions of 1 at the end are added or dropped,
-// and index tables that follow from the architecture (Swin's) are computed, not read.
+// most hits.
 LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model);
 
 // Refuses a report that is not complete: Error(kInput) with the numbers, the first names and, with `all`, every name.

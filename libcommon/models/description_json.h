@@ -4,6 +4,7 @@
 // field(name, member, limits...) for every further member: that list alone decides what is written, read and overridden.
 
 #include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -32,6 +33,15 @@ class DescriptionReader {
   const nlohmann::json& json_;
   ExitCode code_;
 };
+
+// The row of a family's table whose `arch` it is; null without one.
+template <typename Rows>
+auto find_arch(const Rows& rows, const std::string& arch) -> decltype(std::data(rows)) {
+  for (const auto& row : rows) {
+    if (arch == row.arch) return &row;
+  }
+  return nullptr;
+}
 
 // Members that do not go together, where the family has such: its fault() says which.
 template <typename D>

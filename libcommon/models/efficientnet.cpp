@@ -19,13 +19,6 @@ struct Scale {
 };
 constexpr Scale kScales[] = {{"efficientnet_b0", 1.0, 1.0, 0.2}, {"efficientnet_b1", 1.0, 1.1, 0.2}, {"efficientnet_b2", 1.1, 1.2, 0.3}, {"efficientnet_b3", 1.2, 1.4, 0.3}};
 
-const Scale* find_scale(const std::string& arch) {
-  for (const Scale& scale : kScales) {
-    if (arch == scale.arch) return &scale;
-  }
-  return nullptr;
-}
-
 struct StageShape {
   double expansion;
   int64_t kernel, stride;
@@ -36,15 +29,14 @@ constexpr StageShape kStages[] = {{1, 3, 1, 16, 1}, {6, 3, 2, 24, 2}, {6, 5, 2, 
 class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
  public:
   explicit EfficientNet(const EfficientNetDescription& description) : DescribedClassifier(description) {
-    const Padding padding = description.padding == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
+    const Padding padding = padding_named(description.padding);
     const std::vector<int64_t> depths = stage_depths();
     const int64_t total = std::accumulate(depths.begin(), depths.end(), int64_t{0});
 
     const BatchNormOptions norm{.eps = description.norm_eps};
     const auto features = register_module("features", std::make_shared<ModuleList>());
     int64_t channels = round_channels(32 * description.width_multiplier);
-    stem_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}),
-                                                               std::make_shared<BatchNorm>(channels, norm), Activation::kSilu));
+    stem_ = features->append(std::make_shared<ConvolutionNorm>(description.in_channels, channels, 3, 2, Activation::kSilu, norm, ConvolutionOptions{.padding = padding}));
     for (size_t s = 0; s < depths.size(); ++s) {
       const StageShape& shape = kStages[s];
       const auto stage = features->append(std::make_shared<ModuleList>());
@@ -66,7 +58,7 @@ class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
       }
     }
     const int64_t last = 4 * channels;
-    last_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(channels, last, 1, 1), std::make_shared<BatchNorm>(last, norm), Activation::kSilu));
+    last_ = features->append(std::make_shared<ConvolutionNorm>(channels, last, 1, 1, Activation::kSilu, norm));
     const auto classifier = register_module("classifier", std::make_shared<ModuleList>());
     classifier->skip();  // dropout
     linear_ = classifier->append(std::make_shared<Linear>(last, description.num_classes));
@@ -101,10 +93,10 @@ class EfficientNet : public DescribedClassifier<EfficientNetDescription> {
 
 }  // namespace
 
-bool EfficientNetDescription::has_arch(const std::string& arch) { return find_scale(arch) != nullptr; }
+bool EfficientNetDescription::has_arch(const std::string& arch) { return find_arch(kScales, arch) != nullptr; }
 
 EfficientNetDescription efficientnet_description(const std::string& arch) {
-  const Scale* scale = find_scale(arch);
+  const Scale* scale = find_arch(kScales, arch);
   FT_CHECK(scale != nullptr, "{}", arch);
   return {.arch = arch, .width_multiplier = scale->width, .depth_multiplier = scale->depth, .dropout = scale->dropout};
 }

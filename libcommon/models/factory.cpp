@@ -1,6 +1,7 @@
 #include "models/factory.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -39,21 +40,13 @@ std::shared_ptr<ImageClassifier> make(const EfficientNetDescription& description
 std::shared_ptr<ImageClassifier> make(const SwinDescription& description) { return make_swin(description); }
 std::shared_ptr<ImageClassifier> make(const VisionTransformerDescription& description) { return make_vision_transformer(description); }
 
-// Reads the description if it is of family D, or of one of the further ones.
-template <typename D, typename... Others>
-ModelDescription read_family(const std::string& family, const nlohmann::json& json, std::string expected = "") {
-  if (family == D::kFamily) return description_from_json<D>(json);
-  expected += fmt::format("{}'{}'", expected.empty() ? "" : ", ", D::kFamily);
-  if constexpr (sizeof...(Others) > 0) {
-    return read_family<Others...>(family, json, expected);
-  } else {
-    FT_FAIL(ExitCode::kInput, "model description: expected family {}, found '{}'", expected, family);
-  }
-}
-
+// Of whichever of the families is named.
 template <typename... D>
-ModelDescription read_family_of(const std::variant<D...>*, const std::string& family, const nlohmann::json& json) {
-  return read_family<D...>(family, json);
+ModelDescription read_description(const std::variant<D...>*, const std::string& family, const nlohmann::json& json) {
+  std::optional<ModelDescription> description;
+  ((family == D::kFamily && (description = description_from_json<D>(json), true)) || ...);
+  FT_REQUIRE(description, "model description: expected family '{}', found '{}'", join({D::kFamily...}, "', '"), family);
+  return *description;
 }
 
 }  // namespace
@@ -104,7 +97,7 @@ ModelDescription model_description_from_json(const nlohmann::json& json) {
   const auto family = json.find("family");
   FT_REQUIRE(family != json.end(), "model description: key 'family' is missing");
   FT_REQUIRE(family->is_string(), "model description: family must be text, found {}", family->dump());
-  return read_family_of(static_cast<const ModelDescription*>(nullptr), family->get<std::string>(), json);
+  return read_description(static_cast<const ModelDescription*>(nullptr), family->get<std::string>(), json);
 }
 
 std::shared_ptr<ImageClassifier> make_model(const ModelDescription& description) {

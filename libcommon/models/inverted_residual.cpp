@@ -12,8 +12,7 @@ InvertedResidual::InvertedResidual(const InvertedResidualOptions& o)
     : has_shortcut_(o.stride == 1 && o.in_channels == o.out_channels), stochastic_depth_(o.stochastic_depth) {
   const auto sequence = register_module(o.mobilenet_v2_names ? "conv" : "block", std::make_shared<ModuleList>());
   const auto layer = [&](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups) {
-    return sequence->append(std::make_shared<ConvolutionNorm>(
-        std::make_shared<Convolution>(in, out, kernel, stride, ConvolutionOptions{.groups = groups, .padding = o.padding}), std::make_shared<BatchNorm>(out, o.norm), o.activation));
+    return sequence->append(std::make_shared<ConvolutionNorm>(in, out, kernel, stride, o.activation, o.norm, ConvolutionOptions{.groups = groups, .padding = o.padding}));
   };
   if (o.expanded_channels != o.in_channels) expansion_ = layer(o.in_channels, o.expanded_channels, 1, 1, 1);
   depthwise_ = layer(o.expanded_channels, o.expanded_channels, o.kernel, o.stride, o.expanded_channels);

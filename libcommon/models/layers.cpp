@@ -20,6 +20,11 @@ at::Tensor activate(at::Tensor x, Activation activation) {
   FT_CHECK(false, "activation {}", static_cast<int>(activation));
 }
 
+Padding padding_named(const std::string& name) {
+  FT_CHECK(name == "symmetric" || name == "same", "{}", name);
+  return name == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
+}
+
 Convolution::Convolution(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, const ConvolutionOptions& options)
     : stride_(stride), groups_(options.groups), padding_(options.padding) {
   FT_CHECK(in_channels % groups_ == 0 && out_channels % groups_ == 0, "{} and {} channels in {} groups", in_channels, out_channels, groups_);
@@ -95,12 +100,13 @@ at::Tensor SqueezeExcitation::forward(const at::Tensor& x) const {
   return x * (gate_ == Gate::kSigmoid ? at::sigmoid(y) : at::hardsigmoid(y));
 }
 
-ConvolutionNorm::ConvolutionNorm(std::shared_ptr<Convolution> convolution, std::shared_ptr<BatchNorm> norm, Activation activation)
-    : convolution_(register_module("0", std::move(convolution))), norm_(register_module("1", std::move(norm))), activation_(activation) {}
+ConvolutionNorm::ConvolutionNorm(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, Activation activation, const BatchNormOptions& norm,
+                                 const ConvolutionOptions& convolution)
+    : convolution_(register_module("0", std::make_shared<Convolution>(in_channels, out_channels, kernel, stride, convolution))),
+      norm_(register_module("1", std::make_shared<BatchNorm>(out_channels, norm))),
+      activation_(activation) {}
 
-at::Tensor ConvolutionNorm::forward(const at::Tensor& x, const at::Tensor& residual) {
-  return norm_->forward(convolution_->forward(x), activation_, residual);
-}
+at::Tensor ConvolutionNorm::forward(const at::Tensor& x) { return norm_->forward(convolution_->forward(x), activation_); }
 
 at::Tensor stochastic_depth(const at::Tensor& y, double probability, bool training) {
   if (!training || probability == 0) return y;

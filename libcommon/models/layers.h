@@ -15,6 +15,9 @@ at::Tensor activate(at::Tensor x, Activation activation);
 // pad_type "same"). Equal to kSymmetric at stride 1, and at stride 2 on odd sizes. kNone: floor((size - kernel) / stride) + 1.
 enum class Padding { kSymmetric, kTensorflowSame, kNone };
 
+// As descriptions spell it: "symmetric" or "same".
+Padding padding_named(const std::string& name);
+
 struct ConvolutionOptions {
   int64_t groups = 1;
   bool bias = false;
@@ -95,8 +98,9 @@ class SqueezeExcitation : public Module {
 // Convolution ("0"), batch norm ("1"), activation: torchvision's Conv2dNormActivation.
 class ConvolutionNorm : public Module {
  public:
-  ConvolutionNorm(std::shared_ptr<Convolution> convolution, std::shared_ptr<BatchNorm> norm, Activation activation);
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& residual = {});
+  ConvolutionNorm(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, Activation activation, const BatchNormOptions& norm = {},
+                  const ConvolutionOptions& convolution = {});
+  at::Tensor forward(const at::Tensor& x);
 
  private:
   std::shared_ptr<Convolution> convolution_;

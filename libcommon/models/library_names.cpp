@@ -46,6 +46,9 @@ bool match(const std::string& pattern, const std::string& name, Match& found) {
 // A name built from a part that may be unknown.
 Names one(const std::string& head, const std::string& tail) { return tail.empty() ? Names{} : Names{head + tail}; }
 
+// What transformers keeps apart.
+Names query_key_value(const std::string& head, const std::string& tail) { return {head + "query." + tail, head + "key." + tail, head + "value." + tail}; }
+
 // Block number of all -> (stage, block of the stage).
 std::pair<int64_t, int64_t> staged(int64_t block, const std::vector<int64_t>& depths) {
   int64_t stage = 0;
@@ -161,11 +164,7 @@ Names swin_in_transformers(const std::string& name) {
                                       {"norm2.", "layernorm_after."},  {"mlp.0.", "intermediate.dense."},         {"mlp.3.", "output.dense."}};
   Match m;
   if (const std::string outer = exchanged(name, kOuter); !outer.empty()) return {outer};
-  if (match("features.#.#.attn.qkv.", name, m)) {
-    Names names;
-    for (const char* part : {"query", "key", "value"}) names.push_back(fmt::format("swin.encoder.layers.{}.blocks.{}.attention.self.{}.{}", m.numbers[0] / 2, m.numbers[1], part, m.rest));
-    return names;
-  }
+  if (match("features.#.#.attn.qkv.", name, m)) return query_key_value(fmt::format("swin.encoder.layers.{}.blocks.{}.attention.self.", m.numbers[0] / 2, m.numbers[1]), m.rest);
   if (match("features.#.#.", name, m)) return one(fmt::format("swin.encoder.layers.{}.blocks.{}.", m.numbers[0] / 2, m.numbers[1]), exchanged(m.rest, kBlock));
   if (match("features.#.", name, m)) return {fmt::format("swin.encoder.layers.{}.downsample.{}", m.numbers[0] / 2 - 1, m.rest)};
   return {};
@@ -186,16 +185,14 @@ Names vit_in_transformers(const std::string& name) {
   static constexpr Prefix kBlock[] = {{"norm1.", "layernorm_before."}, {"attn.proj.", "attention.output.dense."}, {"norm2.", "layernorm_after."},
                                       {"mlp.fc1.", "intermediate.dense."}, {"mlp.fc2.", "output.dense."}};
   Match m;
-  if (match("blocks.#.attn.qkv.", name, m)) {
-    Names names;
-    for (const char* part : {"query", "key", "value"}) names.push_back(fmt::format("vit.encoder.layer.{}.attention.attention.{}.{}", m.numbers[0], part, m.rest));
-    return names;
-  }
+  if (match("blocks.#.attn.qkv.", name, m)) return query_key_value(fmt::format("vit.encoder.layer.{}.attention.attention.", m.numbers[0]), m.rest);
   if (!match("blocks.#.", name, m)) return one("", exchanged(name, kOuter));
   return one(fmt::format("vit.encoder.layer.{}.", m.numbers[0]), exchanged(m.rest, kBlock));
 }
 
 }  // namespace
+
+std::vector<std::string> own_names(const std::string& name) { return {name}; }
 
 std::vector<LibraryNames> other_libraries(const ImageClassifier& model) {
   const std::string family = model.family();

@@ -14,6 +14,8 @@ namespace fettle {
 // key and value apart). None: that library has no such tensor.
 using Renaming = std::function<std::vector<std::string>(const std::string& name)>;
 
+std::vector<std::string> own_names(const std::string& name);  // the names of ours: the name itself
+
 struct LibraryNames {
   std::string library;  // "timm"
   Renaming rename;

@@ -43,7 +43,7 @@ class Block : public Module {
 class MobileNetV1 : public DescribedClassifier<MobileNetV1Description> {
  public:
   explicit MobileNetV1(const MobileNetV1Description& description) : DescribedClassifier(description) {
-    const Padding padding = description.padding == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
+    const Padding padding = padding_named(description.padding);
     const BatchNormOptions norm{.eps = description.norm_eps};
     int64_t channels = round_channels(kStemChannels * description.width_multiplier);
     conv_stem_ = register_module("conv_stem", std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}));

@@ -21,13 +21,12 @@ constexpr StageShape kStages[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {
 class MobileNetV2 : public DescribedClassifier<MobileNetV2Description> {
  public:
   explicit MobileNetV2(const MobileNetV2Description& description) : DescribedClassifier(description) {
-    const Padding padding = description.padding == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
+    const Padding padding = padding_named(description.padding);
     const double width = description.width_multiplier;
     const BatchNormOptions norm{.eps = description.norm_eps};
     const auto features = register_module("features", std::make_shared<ModuleList>());
     int64_t channels = round_channels(32 * width);
-    stem_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}),
-                                                               std::make_shared<BatchNorm>(channels, norm), Activation::kRelu6));
+    stem_ = features->append(std::make_shared<ConvolutionNorm>(description.in_channels, channels, 3, 2, Activation::kRelu6, norm, ConvolutionOptions{.padding = padding}));
     for (const StageShape& shape : kStages) {
       for (int64_t i = 0; i < shape.num_blocks; ++i) {
         const InvertedResidualOptions options{.in_channels = channels,
@@ -42,7 +41,7 @@ class MobileNetV2 : public DescribedClassifier<MobileNetV2Description> {
       }
     }
     const int64_t last = round_channels(1280 * std::max(1.0, width));
-    last_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(channels, last, 1, 1), std::make_shared<BatchNorm>(last, norm), Activation::kRelu6));
+    last_ = features->append(std::make_shared<ConvolutionNorm>(channels, last, 1, 1, Activation::kRelu6, norm));
     const auto classifier = register_module("classifier", std::make_shared<ModuleList>());
     classifier->skip();  // dropout
     linear_ = classifier->append(std::make_shared<Linear>(last, description.num_classes));

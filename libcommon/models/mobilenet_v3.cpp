@@ -31,13 +31,12 @@ class MobileNetV3 : public DescribedClassifier<MobileNetV3Description> {
  public:
   explicit MobileNetV3(const MobileNetV3Description& description) : DescribedClassifier(description) {
     const bool large = description.arch == "mobilenet_v3_large";
-    const Padding padding = description.padding == "same" ? Padding::kTensorflowSame : Padding::kSymmetric;
+    const Padding padding = padding_named(description.padding);
     const double width = description.width_multiplier;
     const BatchNormOptions norm{.eps = description.norm_eps, .momentum = 0.01};
     const auto features = register_module("features", std::make_shared<ModuleList>());
     int64_t channels = round_channels(16 * width);
-    stem_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(description.in_channels, channels, 3, 2, ConvolutionOptions{.padding = padding}),
-                                                               std::make_shared<BatchNorm>(channels, norm), kHs));
+    stem_ = features->append(std::make_shared<ConvolutionNorm>(description.in_channels, channels, 3, 2, kHs, norm, ConvolutionOptions{.padding = padding}));
     for (const BlockShape& shape : large ? std::span<const BlockShape>(kLarge) : std::span<const BlockShape>(kSmall)) {
       const int64_t expanded = round_channels(shape.expanded * width);
       const InvertedResidualOptions options{.in_channels = channels,
@@ -54,7 +53,7 @@ class MobileNetV3 : public DescribedClassifier<MobileNetV3Description> {
       channels = options.out_channels;
     }
     const int64_t last = 6 * channels, hidden = round_channels((large ? 1280 : 1024) * width);
-    last_ = features->append(std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(channels, last, 1, 1), std::make_shared<BatchNorm>(last, norm), kHs));
+    last_ = features->append(std::make_shared<ConvolutionNorm>(channels, last, 1, 1, kHs, norm));
     const auto classifier = register_module("classifier", std::make_shared<ModuleList>());
     linear_ = classifier->append(std::make_shared<Linear>(last, hidden));
     classifier->skip();  // hardswish

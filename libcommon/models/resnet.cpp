@@ -25,13 +25,6 @@ constexpr Structure kStructures[] = {
     {"resnet101", true, false, {3, 4, 23, 3}}, {"resnet152", true, false, {3, 8, 36, 3}}, {"seresnet50", true, true, {3, 4, 6, 3}},
 };
 
-const Structure* find_structure(const std::string& arch) {
-  for (const Structure& structure : kStructures) {
-    if (arch == structure.arch) return &structure;
-  }
-  return nullptr;
-}
-
 // Two 3x3 convolutions, or with a bottleneck 1x1, 3x3, 1x1 of which the last is four times as wide.
 class Block : public Module {
  public:
@@ -50,8 +43,7 @@ class Block : public Module {
                                                                       SqueezeExcitation::Gate::kSigmoid));
     }
     if (stride != 1 || in_channels != out_channels) {
-      downsample_ = register_module("downsample", std::make_shared<ConvolutionNorm>(std::make_shared<Convolution>(in_channels, out_channels, 1, stride),
-                                                                                    std::make_shared<BatchNorm>(out_channels), Activation::kNone));
+      downsample_ = register_module("downsample", std::make_shared<ConvolutionNorm>(in_channels, out_channels, 1, stride, Activation::kNone));
     }
   }
 
@@ -147,10 +139,10 @@ class ResNet : public DescribedClassifier<ResNetDescription> {
 
 }  // namespace
 
-bool ResNetDescription::has_arch(const std::string& arch) { return find_structure(arch) != nullptr; }
+bool ResNetDescription::has_arch(const std::string& arch) { return find_arch(kStructures, arch) != nullptr; }
 
 std::shared_ptr<ImageClassifier> make_resnet(const ResNetDescription& description) {
-  const Structure* structure = find_structure(description.arch);
+  const Structure* structure = find_arch(kStructures, description.arch);
   FT_CHECK(structure != nullptr, "{}", description.arch);
   return std::make_shared<ResNet>(description, *structure);
 }

@@ -20,13 +20,6 @@ struct Size {
 };
 constexpr Size kSizes[] = {{"vit_tiny_patch16_224", 192, 3}, {"vit_small_patch16_224", 384, 6}, {"vit_base_patch16_224", 768, 12}};
 
-const Size* find_size(const std::string& arch) {
-  for (const Size& size : kSizes) {
-    if (arch == size.arch) return &size;
-  }
-  return nullptr;
-}
-
 class PatchEmbedding : public Module {
  public:
   PatchEmbedding(int64_t in_channels, int64_t width, int64_t patch)
@@ -145,7 +138,7 @@ class VisionTransformer : public DescribedClassifier<VisionTransformerDescriptio
 
 }  // namespace
 
-bool VisionTransformerDescription::has_arch(const std::string& arch) { return find_size(arch) != nullptr; }
+bool VisionTransformerDescription::has_arch(const std::string& arch) { return find_arch(kSizes, arch) != nullptr; }
 
 std::string VisionTransformerDescription::fault() const {
   if (width % num_heads != 0) return fmt::format("width {} is no multiple of num_heads {}", width, num_heads);
@@ -154,7 +147,7 @@ std::string VisionTransformerDescription::fault() const {
 }
 
 VisionTransformerDescription vision_transformer_description(const std::string& arch) {
-  const Size* size = find_size(arch);
+  const Size* size = find_arch(kSizes, arch);
   FT_CHECK(size != nullptr, "{}", arch);
   return {.arch = arch, .width = size->width, .num_heads = size->num_heads};
 }

@@ -34,13 +34,17 @@ using test::Tolerance;
 
 Tolerance tolerance_from(const json& entry) { return {.atol = entry.value("atol", 0.0), .rtol = entry.value("rtol", 0.0)}; }
 
+bool is_model(const std::string& arch) {
+  const std::vector<std::string> names = model_names();
+  return std::find(names.begin(), names.end(), arch) != names.end();
+}
+
 // A name of ours means the network of that name in the library, and none of them means another network in the other library but
 // the CIFAR ResNets, which neither has. Dropout and stochastic depth are off: no two generators agree.
 std::shared_ptr<ImageClassifier> make_named(const json& arguments) {
   const std::string library = arguments.at("library"), arch = arguments.at("arch");
   const bool known_library = library == "torchvision" || library == "tv" || library == "timm";
-  const std::vector<std::string> names = model_names();
-  if (known_library && std::find(names.begin(), names.end(), arch) != names.end()) {
+  if (known_library && is_model(arch)) {
     const std::vector<int64_t> shape = arguments.at("input");
     const int64_t num_classes = arguments.at("num_classes");
     const json usual = to_json(describe(arch, shape.at(1), num_classes));
@@ -376,7 +380,7 @@ void run_teacher(const Case& test) {
   const json& arguments = test.json.at("arguments");
   require_known(arguments, "arguments.", {"weights", "weights_sha256", "images", "preprocessing", "arch", "pixel_mean", "pixel_divisor"});
   const std::string arch = arguments.at("arch");
-  if (const std::vector<std::string> names = model_names(); std::find(names.begin(), names.end(), arch) == names.end()) throw Skip{"no architecture " + arch};
+  if (!is_model(arch)) throw Skip{"no architecture " + arch};
   const std::filesystem::path path = test::data_folder() / "weights" / arguments.at("weights").get<std::string>();
   if (!std::filesystem::exists(path)) throw Skip{fmt::format("no {}", path.filename().string())};
   const WeightsFile file(path);
