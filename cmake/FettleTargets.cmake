@@ -2,7 +2,7 @@
 #
 #   fettle_room(io SOURCES a.cpp DEPENDS base LIBRARIES ZLIB::ZLIB)     ground floor
 #   fettle_room(train TORCH SOURCES a.cpp DEPENDS base data)            upper floor
-#   fettle_kernel(batch_finish)                                         kernels/<name>/, with its variants and benchmark
+#   fettle_kernel(batch_finish [OPENMP])                                kernels/<name>/, with its variants and benchmark
 #   fettle_tool(multiscale-train SOURCES ... DEPENDS ... [TORCH])       library <tool>_lib and the executable
 #   fettle_test(io SOURCES ... DEPENDS ... [TORCH] [LABELS ...])        one Catch2 executable, one ctest entry
 
@@ -23,6 +23,7 @@ endfunction()
 
 # kernels/<name>/<name>.cpp dispatches; _cpu.cpp is the baseline; _avx2.cpp and _avx512.cpp are compiled with their flags.
 function(fettle_kernel name)
+  cmake_parse_arguments(ARG "OPENMP" "" "" ${ARGN})
   set(variants "")
   foreach(isa avx2 avx512)
     if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${name}_${isa}.cpp)
@@ -33,7 +34,7 @@ function(fettle_kernel name)
   set_source_files_properties(${name}/${name}_avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
   set_source_files_properties(${name}/${name}_avx512.cpp PROPERTIES COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx2;-mfma;-mf16c")
   target_include_directories(fettle_kernel_${name} PUBLIC ${PROJECT_SOURCE_DIR})
-  target_link_libraries(fettle_kernel_${name} PUBLIC fettle_flags fettle_kernel_support OpenMP::OpenMP_CXX PRIVATE fettle_warnings)
+  target_link_libraries(fettle_kernel_${name} PUBLIC fettle_flags fettle_kernel_support $<$<BOOL:${ARG_OPENMP}>:OpenMP::OpenMP_CXX> PRIVATE fettle_warnings)
   if(FETTLE_BENCH AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/${name}_bench.cpp)
     add_executable(bench-${name} ${name}/${name}_bench.cpp)
     # A benchmark is a program, not a kernel: base tells it which commit it measures.

@@ -18,6 +18,6 @@ const char* status_text(Status status) {
   return "unknown status";
 }
 
-int64_t dtype_bytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+int64_t dtype_bytes(DType dtype) { return dtype == DType::kF64 ? 8 : dtype == DType::kF32 ? 4 : 2; }
 
 }  // namespace fettle::kernels

@@ -20,8 +20,8 @@ enum class Status : int {
 };
 const char* status_text(Status status);  // "an output pointer is not aligned to its element type"
 
-enum class DType : int { kF32, kBF16 };
-int64_t dtype_bytes(DType dtype);  // 4, 2
+enum class DType : int { kF32, kBF16, kF64 };
+int64_t dtype_bytes(DType dtype);  // 4, 2, 8
 
 enum class DeviceKind : int { kCpu, kCuda };
 struct CudaTable;  // kernels/cuda_module/cuda_table.h

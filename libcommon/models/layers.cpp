@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/errors.h"
+#include "ops/norm_act.h"
 
 namespace fettle {
 
@@ -53,8 +54,27 @@ BatchNorm::BatchNorm(int64_t num_channels, const BatchNormOptions& options) : op
   num_batches_tracked = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
 }
 
+namespace {
+
+kernels::NormActivation norm_activation(Activation activation) {
+  switch (activation) {
+    case Activation::kRelu: return kernels::NormActivation::kRelu;
+    case Activation::kRelu6: return kernels::NormActivation::kRelu6;
+    case Activation::kHardswish: return kernels::NormActivation::kHardswish;
+    default: return kernels::NormActivation::kNone;
+  }
+}
+
+}  // namespace
+
 at::Tensor BatchNorm::forward(const at::Tensor& x, Activation activation, const at::Tensor& residual) {
   if (is_training()) num_batches_tracked += 1;
+  const kernels::NormActivation fused = norm_activation(activation);
+  if (ops::norm_act_takes(x, residual, fused)) {
+    const ops::NormAct settings{is_training(), options_.momentum, options_.eps, fused};
+    const at::Tensor y = ops::norm_act(settings, x, weight, bias, running_mean, running_var, residual);
+    return activation == Activation::kSilu ? activate(y, activation) : y;
+  }
   at::Tensor y = at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), options_.momentum, options_.eps, /*cudnn_enabled=*/true);
   if (residual.defined()) y.add_(residual);
   return activate(y, activation);
@@ -67,6 +87,14 @@ void BatchNorm::reset() {
   running_mean.zero_();
   running_var.fill_(1);
   num_batches_tracked.zero_();
+}
+
+void set_training_mode(Module& module, bool on, bool freeze_batch_norm) {
+  module.train(on);
+  visit(module, [&](Module& m) {
+    const auto* norm = dynamic_cast<BatchNorm*>(&m);
+    if (norm != nullptr && (freeze_batch_norm || !norm->weight.requires_grad())) m.eval();
+  });
 }
 
 void reset_batch_norms(Module& module) {

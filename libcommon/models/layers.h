@@ -115,6 +115,9 @@ at::Tensor stochastic_depth(const at::Tensor& y, double probability, bool traini
 // channels rounded to a multiple of the divisor, to the nearer one but never below 0.9 of it (the MobileNets' rule).
 int64_t round_channels(double channels, int64_t divisor = 8);
 
+// train(on) of the module, but batch norm whose weight does not train, or all of it, keeps to its running statistics.
+void set_training_mode(Module& module, bool on, bool freeze_batch_norm);
+
 // reset() of every BatchNorm in the module.
 void reset_batch_norms(Module& module);
 

@@ -1,12 +1,15 @@
 """The Python side of train-step.sh: the same step in eager PyTorch, from the weights and the batch that the C++ side wrote.
 
-usage: train_step.py ARCH SIZE CHANNELS BATCH fp32|bf16 STEPS FOLDER      (needs torch 2.11 and safetensors)
+usage: train_step.py ARCH SIZE CHANNELS BATCH fp32|bf16 STEPS FOLDER      (needs torch 2.11, torchvision 0.26, timm, safetensors)
 """
 import json
+import resource
 import sys
 import time
 
+import timm
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 from safetensors.torch import load_file
@@ -32,14 +35,11 @@ class Shortcut(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    def __init__(self, i, o, stride, projection):
+    def __init__(self, i, o, stride):
         super().__init__()
         self.conv1, self.bn1 = conv3(i, o, stride), nn.BatchNorm2d(o)
         self.conv2, self.bn2 = conv3(o, o), nn.BatchNorm2d(o)
-        if projection and (stride != 1 or i != o):
-            self.downsample = nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o))
-        else:
-            self.downsample = Shortcut(i, o, stride)
+        self.downsample = Shortcut(i, o, stride)
 
     def forward(self, x):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -53,7 +53,7 @@ class CifarResNet(nn.Module):
         self.conv1, self.bn1 = conv3(channels, 16), nn.BatchNorm2d(16)
         widths = [16, 16, 32, 64]
         for stage in (1, 2, 3):
-            layers = [BasicBlock(widths[stage - 1] if b == 0 else widths[stage], widths[stage], 2 if b == 0 and stage > 1 else 1, False) for b in range(blocks)]
+            layers = [BasicBlock(widths[stage - 1] if b == 0 else widths[stage], widths[stage], 2 if b == 0 and stage > 1 else 1) for b in range(blocks)]
             setattr(self, f"layer{stage}", nn.Sequential(*layers))
         self.linear = nn.Linear(64, 10)
 
@@ -62,19 +62,13 @@ class CifarResNet(nn.Module):
         return self.linear(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
 
 
-class ResNet18(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        widths = [64, 64, 128, 256, 512]
-        for stage in (1, 2, 3, 4):
-            layers = [BasicBlock(widths[stage - 1] if b == 0 else widths[stage], widths[stage], 2 if b == 0 and stage > 1 else 1, True) for b in range(2)]
-            setattr(self, f"layer{stage}", nn.Sequential(*layers))
-        self.fc = nn.Linear(512, 10)
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x)), inplace=True), 3, 2, 1)
-        return self.fc(self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3)))
+def make(arch, channels):
+    if arch == "resnet20":
+        return CifarResNet(20, channels)
+    if arch.startswith("vit_"):
+        return timm.create_model(arch, num_classes=10)
+    # Dropout draws from another generator on the other side.
+    return torchvision.models.get_model(arch, num_classes=10, **({"dropout": 0.0} if arch == "mobilenet_v2" else {}))
 
 
 def main():
@@ -83,7 +77,7 @@ def main():
     images = start.pop("bench.images").to(memory_format=torch.channels_last)
     labels = start.pop("bench.labels")
     assert list(images.shape) == [int(batch), int(channels), int(size), int(size)]
-    model = ResNet18(int(channels)) if arch == "resnet18" else CifarResNet(int(arch.removeprefix("resnet")), int(channels))
+    model = make(arch, int(channels))
     model.load_state_dict(start)
     model = model.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, fused=True)
@@ -98,7 +92,8 @@ def main():
         value = loss.item()
         took = time.perf_counter() - began
         (losses if step < CHECKED_STEPS else seconds).append(value if step < CHECKED_STEPS else took)
-    print(json.dumps({"losses": losses, "seconds": seconds, "threads": torch.get_num_threads(), "torch": torch.__version__}))
+    print(json.dumps({"losses": losses, "seconds": seconds, "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+                      "threads": torch.get_num_threads(), "torch": torch.__version__}))
 
 
 main()

@@ -1,5 +1,5 @@
 """Reads alternating rounds of train-step.sh and prints one Markdown row: medians, spread, ratio, and the
-ratio of the fastest steps, which other users of the machine disturb least.
+ratio of the fastest steps, which other users of the machine disturb least, and peak memory in GiB.
 
 usage: train_step_report.py LABEL ROUNDS_FILE     lines "cpp {json}" and "python {json}", in turn
 """
@@ -20,6 +20,7 @@ for mine, theirs in zip(rounds["cpp"], rounds["python"]):
 medians = {side: [statistics.median(r["seconds"]) * 1e3 for r in rs] for side, rs in rounds.items()}
 ratios = [c / p for c, p in zip(medians["cpp"], medians["python"])]
 fastest = [min(s for r in rounds[side] for s in r["seconds"]) for side in ("cpp", "python")]
+peaks = {side: statistics.median(r["peak_bytes"] for r in rs) / 2**30 for side, rs in rounds.items()}
 show = lambda values: f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
 print(f"| {label} | {show(medians['cpp'])} | {show(medians['python'])} | {statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f}) "
-      f"| {fastest[0] / fastest[1]:.3f} |")
+      f"| {fastest[0] / fastest[1]:.3f} | {peaks['cpp']:.2f} / {peaks['python']:.2f} |")

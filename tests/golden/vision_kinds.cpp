@@ -131,21 +131,26 @@ void run_architecture(const Case& test) {
   CHECK(sha256_of(weights) == test.json.at("fill_check").at("weights_sha256"));
   CHECK(sha256_of({image}) == test.json.at("fill_check").at("input_sha256"));
 
-  for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+  // Channels-last is how the tools run, and another path through batch norm.
+  for (const auto& [type, format] : {std::pair(at::kDouble, at::MemoryFormat::Contiguous), std::pair(at::kDouble, at::MemoryFormat::ChannelsLast),
+                                     std::pair(at::kFloat, at::MemoryFormat::ChannelsLast)}) {
     const std::string precision = type == at::kDouble ? "float64" : "float32";
+    INFO(format);
     const std::shared_ptr<ImageClassifier> typed = make_named(arguments);
     fill(*typed, seed, gain);
     convert_floating(*typed, type);
+    convert_memory_format(*typed, format);
     typed->eval();
+    const at::Tensor typed_image = image.to(type).contiguous(format);
     at::Tensor logits;
     {
       const at::NoGradGuard no_grad;
-      logits = typed->forward(image.to(type));
+      logits = typed->forward(typed_image);
     }
     CHECK(logits.scalar_type() == type);
     check_tensors(precision + " logits", logits.to(at::kDouble), to_tensor(test.tensors, "logits"),
                   tolerance_from(test.json.at("tolerance").at("logits").at(precision)));
-    if (test.tensors.find("train_loss") != nullptr) check_training(test, *typed, image.to(type), precision);
+    if (test.tensors.find("train_loss") != nullptr) check_training(test, *typed, typed_image, precision);
   }
 }
 

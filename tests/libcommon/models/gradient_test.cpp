@@ -111,8 +111,11 @@ TEST_CASE("resnet: both memory formats give the same logits and gradients") {
 TEST_CASE("models: gradients equal central differences in double") {
   // Two values of every parameter and of the image (of ResNet-18, of every fourth); h balances rounding (1e-16 / h) against curvature and ReLUs that change side.
   constexpr double kStep = 1e-6;
-  for (const auto& [arch, size, every] : std::vector<std::tuple<const char*, int64_t, size_t>>{{"resnet8", 6, 1}, {"resnet18", 8, 4}}) {
+  for (const auto& [arch, size, every, format] : std::vector<std::tuple<const char*, int64_t, size_t, at::MemoryFormat>>{
+           {"resnet8", 6, 1, at::MemoryFormat::ChannelsLast}, {"resnet8", 6, 3, at::MemoryFormat::Contiguous}, {"resnet18", 8, 4, at::MemoryFormat::ChannelsLast}}) {
     Problem problem = small_problem(arch, size);
+    convert_memory_format(*problem.model, format);
+    problem.image = problem.image.contiguous(format);
     problem.image.requires_grad_(true);
     problem.loss().backward();
     std::vector<StateEntry> inputs = state_dict(*problem.model);
@@ -130,7 +133,8 @@ TEST_CASE("models: gradients equal central differences in double") {
         *value = kept - kStep;
         const double below = problem.loss().item<double>();
         *value = kept;
-        const double gradient = entry.tensor.grad().contiguous().const_data_ptr<double>()[index];
+        const at::Tensor gradients = entry.tensor.dim() == 4 ? entry.tensor.grad().contiguous(format) : entry.tensor.grad().contiguous();
+        const double gradient = gradients.const_data_ptr<double>()[index];
         INFO(arch << " " << entry.name << " element " << index);
         CHECK(gradient == Approx((above - below) / (2 * kStep)).epsilon(1e-4).margin(1e-8));
       }

@@ -1,0 +1,8 @@
+#define FT_NORM_ACT_BYTES 64
+#include "kernels/norm_act/norm_act_passes.h"
+
+namespace fettle::kernels {
+
+NormActVariant norm_act_avx512() { return kVariant; }
+
+}  // namespace fettle::kernels
