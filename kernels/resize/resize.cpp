@@ -26,7 +26,10 @@ struct Axis {
   double center(int64_t i) const { return start + (static_cast<double>(i) + 0.5) * (length / static_cast<double>(out)); }
 };
 
+double filter_radius(ResizeFilter filter) { return filter == ResizeFilter::kBox ? 0.5 : filter == ResizeFilter::kBilinear ? 1 : 2; }
+
 double filter_value(ResizeFilter filter, double x) {
+  if (filter == ResizeFilter::kBox) return x > -0.5 && x <= 0.5 ? 1 : 0;
   x = std::abs(x);
   if (filter == ResizeFilter::kBilinear) return x < 1 ? 1 - x : 0;
   constexpr double a = -0.5;
@@ -36,7 +39,7 @@ double filter_value(ResizeFilter filter, double x) {
 
 Axis make_axis(int64_t in, int64_t out, double start, double length, ResizeFilter filter) {
   Axis axis{in, out, start, length, 0};
-  axis.radius = (filter == ResizeFilter::kBilinear ? 1 : 2) * std::max(length / static_cast<double>(out), 1.0);
+  axis.radius = filter_radius(filter) * std::max(length / static_cast<double>(out), 1.0);
   return axis;
 }
 
@@ -123,7 +126,7 @@ int64_t resize_workspace_bytes(const ResizeArgs& args) {
 }
 
 Status resize_with(const ResizeArgs& args, Isa isa) {
-  if (args.filter != ResizeFilter::kBilinear && args.filter != ResizeFilter::kBicubic) return Status::kBadValue;
+  if (args.filter != ResizeFilter::kBilinear && args.filter != ResizeFilter::kBicubic && args.filter != ResizeFilter::kBox) return Status::kBadValue;
   if (args.order != ResizeOrder::kHorizontalFirst && args.order != ResizeOrder::kVerticalFirst) return Status::kBadValue;
   if (!sizes_fit(args)) return Status::kBadSize;
   if (args.in == nullptr || args.out == nullptr || args.workspace == nullptr) return Status::kNullPointer;

@@ -10,6 +10,7 @@
 //   order     which pass comes first. Values differ by one here and there, more where a cubic overshoots.
 //   bilinear  R = 1, filter(x) = 1 - |x|
 //   bicubic   R = 2, Keys' cubic with a = -0.5
+//   box       R = 0.5, 1 for -0.5 < x <= 0.5
 //
 // in         [in_height, in_width, C] u8, rows in_stride bytes apart (>= in_width * C). The filter sees nothing outside `in`:
 //            for a crop, let it be the crop.
@@ -25,7 +26,7 @@
 
 namespace fettle::kernels {
 
-enum class ResizeFilter : int { kBilinear, kBicubic };
+enum class ResizeFilter : int { kBilinear, kBicubic, kBox };
 enum class ResizeOrder : int { kHorizontalFirst, kVerticalFirst };
 
 // The order of Pillow from 13 on: vertically first where more than twice as many rows go as columns. (Before: always horizontally.)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <variant>
 
@@ -187,13 +188,41 @@ LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model) {
   return report;
 }
 
-void require_complete(const LoadReport& report, const WeightsFile& file, bool all) {
+void require_complete(const LoadReport& report, const WeightsFile& file, bool all, const std::string& hint) {
   if (report.is_complete()) return;
   std::string message = fmt::format("{} does not fit the network:", file.path().string());
   if (!report.missing.empty()) message += fmt::format(" {} tensors are missing ({})", report.missing.size(), listed(report.missing, all));
   if (!report.missing.empty() && !report.unexpected.empty()) message += ",";
   if (!report.unexpected.empty()) message += fmt::format(" {} are unexpected ({})", report.unexpected.size(), listed(report.unexpected, all));
-  throw Error(ExitCode::kInput, message, all ? "--init-partial takes what fits" : "-v lists all names; --init-partial takes what fits");
+  throw Error(ExitCode::kInput, message, hint);
+}
+
+NamedTensors tensors_for_library(const ImageClassifier& model, const std::string& library) {
+  const auto plain = [](std::string name) {
+    std::erase(name, ' ');
+    return to_lower(std::move(name));
+  };
+  std::vector<LibraryNames> libraries = other_libraries(model);
+  for (const std::string& own : own_libraries(model)) libraries.push_back({own, own_names});
+  std::vector<std::string> known;
+  for (const LibraryNames& candidate : libraries) {
+    known.push_back(plain(candidate.library));
+    if (known.back() != plain(library)) continue;
+    NamedTensors renamed;
+    for (const auto& [name, tensor] : named_tensors(model)) {
+      const std::vector<std::string> names = candidate.rename(name);
+      // An index table is computed, and each library has its own shape for it.
+      if (names.empty() || (names[0] != name && follows_from_architecture(name))) continue;
+      const std::vector<at::Tensor> parts = names.size() == 1 ? std::vector<at::Tensor>{tensor} : tensor.chunk(static_cast<int64_t>(names.size()));
+      for (size_t i = 0; i < names.size(); ++i) {
+        // timm's MobileNetV3 has a convolution over one pixel where torchvision's, and ours, has a linear layer.
+        const bool is_convolution = parts[i].dim() == 2 && names[i] == "conv_head.weight";
+        renamed.emplace_back(names[i], is_convolution ? parts[i].unsqueeze(2).unsqueeze(3) : parts[i]);
+      }
+    }
+    return renamed;
+  }
+  FT_FAIL(ExitCode::kUsage, "no library '{}' knows {}; its names can be: {}", library, model.description().at("arch").dump(), known.empty() ? "its own alone" : join(known, ", "));
 }
 
 void save_weights(const std::filesystem::path& file, const NamedTensors& tensors) { write_tensors(file, tensors, {{"format", "pt"}}); }

@@ -56,7 +56,11 @@ LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, cons
 LoadReport load_weights(const WeightsFile& file, const ImageClassifier& model);
 
 // Refuses a report that is not complete: Error(kInput) with the numbers, the first names and, with `all`, every name.
-void require_complete(const LoadReport& report, const WeightsFile& file, bool all);
+void require_complete(const LoadReport& report, const WeightsFile& file, bool all, const std::string& hint);
+
+// The network's tensors under the names of a library ("torchvision", "timm", "Hugging Face"; in any case, without blanks), what it joins
+// taken apart and what it lacks left out. Error(kUsage) with what there is, for a library that does not know the network.
+NamedTensors tensors_for_library(const ImageClassifier& model, const std::string& library);
 
 // As transformers and timm write it: metadata {"format": "pt"}.
 void save_weights(const std::filesystem::path& file, const NamedTensors& tensors);

@@ -259,6 +259,8 @@ void ImageLoader::add_sample(int64_t index, const BatchPlan& plan, Slot& slot) c
       apply_ops(drawn, options_.pixel_ops, {plan.height, plan.width, channels_}, target, slot.scratch);
     }
     erase = drawn.erase;
+  } else if (options_.change_pixels) {
+    options_.change_pixels(index, {plan.height, plan.width, channels_}, target);
   }
   if (cpu) finish(target, view.flip, erase, plan, position, slot);
   slot.labels.push_back(label);

@@ -9,12 +9,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "augment/geometry.h"
+#include "augment/pixel_ops.h"
 #include "augment/policy.h"
 #include "data/image_cache.h"
 #include "data/labelled_images.h"
@@ -65,6 +67,8 @@ struct LoaderOptions {
   std::shared_ptr<ImageCache> cache;  // of training images, shared by the loaders of a run; files only
   bool exif_orientation = false;
   DecodeOptions decode;
+  // Evaluation: changes the pixels [H, W, C] of the sample of this index in place, between crop and normalisation. Called by several threads.
+  std::function<void(int64_t index, const PixelShape& shape, uint8_t* pixels)> change_pixels;
   bool skip_bad_images = false;  // leave out what cannot be decoded instead of stopping
 };
 

@@ -14,14 +14,6 @@ namespace {
 
 constexpr double kPhotographCropShare = 0.875;
 
-std::optional<DataFormat> format_of(const std::string& name) {
-  const std::vector<std::string>& names = data_format_names();
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (names[i] == name) return static_cast<DataFormat>(i);
-  }
-  return std::nullopt;  // auto
-}
-
 // Shares of an image's area, MIN:MAX in (0, 1].
 void parse_crop_scale(const std::string& text, CropOptions& crop) {
   const std::vector<std::string> parts = split(text, ':');
@@ -173,7 +165,7 @@ void validate(const DataOptions& options) {
 MixOptions mix_options(const DataOptions& options) { return {.mixup_alpha = options.mixup_alpha, .cutmix_alpha = options.cutmix_alpha}; }
 
 ImageData open_image_data(const DataOptions& options) {
-  std::optional<DataFormat> format = format_of(options.data_format);
+  std::optional<DataFormat> format = data_format_named(options.data_format);
   // The name of a data set that Debian packages stands for a folder that may be missing; the reader says how to get it.
   const bool named = image_dataset_folder(options.data) != options.data;
   if (!format && named) format = DataFormat::kIdx;

@@ -418,6 +418,11 @@ const std::vector<std::string>& data_format_names() {
 
 std::string data_format_name(DataFormat format) { return data_format_names()[static_cast<size_t>(format)]; }
 
+std::optional<DataFormat> data_format_named(const std::string& name) {
+  const auto found = std::find(data_format_names().begin(), data_format_names().end(), name);
+  return found == data_format_names().end() ? std::nullopt : std::optional(static_cast<DataFormat>(found - data_format_names().begin()));
+}
+
 DataFormat find_data_format(const std::string& data) {
   if (image_dataset_folder(data) != data) return DataFormat::kIdx;  // a name, not a path
   std::error_code error;
@@ -481,6 +486,68 @@ ImageFileDataset open_image_files(const DataSource& source) {
   dataset.train = images_of(std::move(train));
   dataset.validation = images_of(std::move(validation));
   return dataset;
+}
+
+TestImages open_test_images(const DataSource& source, const std::vector<std::string>& class_names, int64_t num_classes) {
+  Opened opened = open_source(source.data, source);
+  Part part = opened.validation ? std::move(*opened.validation) : std::move(opened.train);
+  if (part.class_names.empty()) {
+    require_labels_below(part, num_classes);
+  } else if (class_names.empty()) {
+    FT_REQUIRE(part.class_names.size() == static_cast<size_t>(num_classes), "{} has {} classes by name, but the network has {} without names", part.name, part.class_names.size(),
+               num_classes);
+  } else {
+    std::map<std::string_view, int32_t> places;
+    for (size_t i = 0; i < class_names.size(); ++i) places.emplace(class_names[i], static_cast<int32_t>(i));
+    std::vector<int32_t> place;
+    for (const std::string& name : part.class_names) {
+      const auto found = places.find(name);
+      if (found == places.end()) {
+        const std::string nearest = nearest_word(name, class_names);
+        throw Error(ExitCode::kInput, fmt::format("{} has the class {}, which the network does not know", part.name, quote(name)),
+                    nearest.empty() ? fmt::format("its {} classes begin with {}", class_names.size(), quote(class_names[0])) : fmt::format("the nearest of its classes is {}", quote(nearest)));
+      }
+      place.push_back(found->second);
+    }
+    for (FileEntry& file : part.files) file.label = place[static_cast<size_t>(file.label)];
+  }
+  TestImages test{.input = opened.input, .class_names = class_names.empty() ? part.class_names : class_names, .from = opened.validation ? part.name : "all of it"};
+  for (const FileEntry& file : part.files) test.bytes += file.size;
+  test.images = images_of(std::move(part));
+  return test;
+}
+
+ImageFiles open_unlabelled_images(const std::vector<std::string>& paths) {
+  const auto source = std::make_shared<Source>();
+  source->folder = std::make_unique<OpenFolder>(".");
+  FileList list;
+  std::vector<FileEntry> files;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    FT_REQUIRE(fs::exists(status), "{} does not exist", quote_path(path));
+    if (!fs::is_directory(status)) {
+      FT_REQUIRE(path.size() <= kMaxPathBytes, "a path of {} bytes", path.size());
+      FileEntry& entry = list.add("", path, FileKind::kFile);
+      entry.size = fs::file_size(path);
+      files.push_back(entry);
+      continue;
+    }
+    const FileList below = list_folder(OpenFolder(path));
+    const size_t before = files.size();
+    const std::string prefix = path.ends_with('/') ? path : path + "/";
+    for (const FileEntry& found : below.entries) {
+      const std::string_view relative = below.path(found);
+      if (found.kind != FileKind::kFile || !is_visible(relative) || !is_image_name(relative)) continue;
+      FT_REQUIRE(prefix.size() + relative.size() <= kMaxPathBytes, "a path of {} bytes", prefix.size() + relative.size());
+      FileEntry& entry = list.add(prefix, relative, FileKind::kFile);
+      entry.size = found.size;
+      files.push_back(entry);
+    }
+    FT_REQUIRE(files.size() > before, "{} holds no images", quote_path(path));
+  }
+  source->text = std::move(list.text);
+  return {source, 0, std::move(files)};
 }
 
 std::string image_data_id(const std::string& data, DataFormat format, bool hash_contents) {

@@ -31,6 +31,7 @@ enum class DataFormat : int { kIdx, kFolder, kTar, kShards, kList };
 
 const std::vector<std::string>& data_format_names();  // "idx", "folder", "tar", "shards", "list", in the order of the enum
 std::string data_format_name(DataFormat format);
+std::optional<DataFormat> data_format_named(const std::string& name);  // nothing for another word, such as "auto"
 
 // By looking. A single archive is kTar here; open_image_files() looks inside. Errors (kInput): nothing there, or nothing that
 // is known.
@@ -109,6 +110,24 @@ struct ImageFileDataset {
 // number); a key in two shards; an image of more than max_file_bytes; labels out of range or with a gap; a part without images.
 // Errors (kUsage): no validation at all, a val_fraction or num_classes that is none. kIdx is not for here: our bug.
 ImageFileDataset open_image_files(const DataSource& source);
+
+// Labelled images for a classifier that is trained already.
+struct TestImages {
+  ImageFiles images;   // labels are the classifier's
+  DataInput input;
+  std::vector<std::string> class_names;  // of the labels: the classifier's, or where it has none the data's; empty where neither has
+  std::string from;    // for people: "part 'test/'", or "all"
+  uint64_t bytes = 0;  // of all images
+};
+
+// The part of `data` for validation where it has one (open_image_files()), else all of it. Class names are found among the classifier's,
+// all of which need not occur; where the classifier's classes have no names, the data's sorted names must be as many. Labels that are
+// numbers must be below num_classes. Errors as open_image_files(), and (kInput) a class that the classifier does not know.
+TestImages open_test_images(const DataSource& source, const std::vector<std::string>& class_names, int64_t num_classes);
+
+// Images without labels (label() is -1): files as they are, folders with all visible images below them by path. Relative paths are those
+// typed, with what lies below. Errors (kInput): what does not exist, a folder without images.
+ImageFiles open_unlabelled_images(const std::vector<std::string>& paths);
 
 // Whether a sample belongs to validation when a share is split off: mixed(FNV-1a of its relative path) / 2^64 < val_fraction,
 // where mixed() is splitmix64's finaliser. Other files have no influence, a larger share contains a smaller one.

@@ -194,11 +194,18 @@ Names vit_in_transformers(const std::string& name) {
 
 std::vector<std::string> own_names(const std::string& name) { return {name}; }
 
+std::vector<std::string> own_libraries(const ImageClassifier& model) {
+  const std::string family = model.family();
+  if (family == "cifar_resnet") return {};
+  if (family == "resnet") return model.description().at("arch") == "seresnet50" ? std::vector<std::string>{"timm"} : std::vector<std::string>{"torchvision", "timm"};
+  return {family == "mobilenet_v1" || family == "vit" ? "timm" : "torchvision"};
+}
+
 std::vector<LibraryNames> other_libraries(const ImageClassifier& model) {
   const std::string family = model.family();
   const std::vector<int64_t> depths = model.stage_depths();
   const auto with_depths = [&](Names (*rename)(const std::string&, const std::vector<int64_t>&)) { return [rename, depths](const std::string& name) { return rename(name, depths); }; };
-  if (family == "resnet") return {{"Hugging Face", resnet_in_transformers}};
+  if (family == "resnet" && model.description().at("arch") != "seresnet50") return {{"Hugging Face", resnet_in_transformers}};
   if (family == "mobilenet_v1") return {{"Hugging Face", with_depths(mobilenet_v1_in_transformers)}};
   if (family == "mobilenet_v2") return {{"timm", with_depths(mobilenet_v2_in_timm)}, {"Hugging Face", mobilenet_v2_in_transformers}};
   if (family == "mobilenet_v3") return {{"timm", with_depths(mobilenet_v3_in_timm)}};

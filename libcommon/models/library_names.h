@@ -21,6 +21,9 @@ struct LibraryNames {
   Renaming rename;
 };
 
+// The libraries whose names ours are: "torchvision", "timm". None for the CIFAR ResNets of the public weights.
+std::vector<std::string> own_libraries(const ImageClassifier& model);
+
 // Every library that knows the model's network under names that differ from ours.
 std::vector<LibraryNames> other_libraries(const ImageClassifier& model);
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "artifact/manifest.h"
 #include "tests/support/idx_files.h"
@@ -12,11 +13,51 @@
 
 using namespace fettle;
 
-TEST_CASE("chain: timm and torchvision load a trained ResNet and find the same accuracy") {
+namespace {
+
+std::string python_with(const std::string& modules) {
   const char* const named = std::getenv("FETTLE_PYTHON");
   const std::string python = named != nullptr && *named != '\0' ? named : "python3";
-  const test::ProcessResult look = test::run_process({python, "-c", "import torch, timm, torchvision, safetensors, numpy"});
-  if (look.code != 0) return test::skip("no Python with torch, timm, torchvision and safetensors; FETTLE_PYTHON names one");
+  return test::run_process({python, "-c", "import " + modules}).code == 0 ? python : "";
+}
+
+}  // namespace
+
+TEST_CASE("chain: networks of Python's libraries come in, answer the same, and go out unchanged") {
+  const std::string python = python_with("torch, timm, torchvision, safetensors, numpy, PIL");
+  if (python.empty()) return test::skip("no Python with torch, timm, torchvision, safetensors and Pillow; FETTLE_PYTHON names one");
+  const test::TempDir dir;
+  const test::ProcessResult made = test::run_process({python, FETTLE_CHAIN_TESTS "/round_trip.py", "make", dir.path().string()});
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  int networks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    if (entry.path().extension() != ".json") continue;
+    ++networks;
+    const Json facts = Json::parse(test::read_text(entry.path()));
+    const std::string stem = (dir / entry.path().stem().string()).string();
+    const test::ProcessResult result = test::run_process(
+        {FETTLE_BIN "/evaluate-model", "--from", stem + ".safetensors", "--arch", facts.at("arch"), "--arch-options", facts.at("options").dump(), "--size", "224", "--resize", "224",
+         "--mean", "0.5", "--std", "0.25", "--predict", (dir / "picture.png").string(), "--json", "--export", stem + ".back.safetensors", "--names", facts.at("library"), "--device",
+         "cpu"});
+    INFO(entry.path().stem() << "\n" << result.err);
+    REQUIRE(result.code == 0);
+    const Json output = Json::parse(result.out);
+    REQUIRE(output.at("predictions").at(0).at("top").size() == 5);
+    for (const Json& answer : output.at("predictions").at(0).at("top")) {
+      const size_t label = std::stoul(answer.at("class").get<std::string>());
+      CHECK(answer.at("probability").get<double>() == Approx(facts.at("probabilities").at(label).get<double>()).margin(2e-4));
+    }
+  }
+  CHECK(networks >= 14);
+  const test::ProcessResult checked = test::run_process({python, FETTLE_CHAIN_TESTS "/round_trip.py", "check", dir.path().string()});
+  INFO(checked.err);
+  CHECK(checked.code == 0);
+}
+
+TEST_CASE("chain: timm and torchvision load a trained ResNet and find the same accuracy") {
+  const std::string python = python_with("torch, timm, torchvision, safetensors, numpy");
+  if (python.empty()) return test::skip("no Python with torch, timm, torchvision and safetensors; FETTLE_PYTHON names one");
 
   const test::TempDir dir;
   std::vector<uint8_t> labels;

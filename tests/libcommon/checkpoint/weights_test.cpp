@@ -88,8 +88,8 @@ TEST_CASE("weights: what fits is copied and converted, and the rest is reported"
   report = load_weights(other, state, "fc.");
   CHECK(report.missing == std::vector<std::string>{"fc.weight", "fc.bias"});
   CHECK(report.unexpected == std::vector<std::string>{"a", "b"});
-  expect_error(ExitCode::kInput, "2 tensors are missing ('fc.weight', ...), 2 are unexpected ('a', ...)", [&] { require_complete(report, other, false); });
-  expect_error(ExitCode::kInput, "2 tensors are missing ('fc.weight', 'fc.bias'), 2 are unexpected ('a', 'b')", [&] { require_complete(report, other, true); });
+  expect_error(ExitCode::kInput, "2 tensors are missing ('fc.weight', ...), 2 are unexpected ('a', ...)", [&] { require_complete(report, other, false, ""); });
+  expect_error(ExitCode::kInput, "2 tensors are missing ('fc.weight', 'fc.bias'), 2 are unexpected ('a', 'b')", [&] { require_complete(report, other, true, ""); });
 }
 
 TEST_CASE("weights: shapes and types that do not fit, and files that are none, are refused by name") {

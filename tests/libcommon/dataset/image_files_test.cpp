@@ -464,6 +464,34 @@ TEST_CASE("image files: photographs in class folders") {
   CHECK(bytes == data.bytes);
 }
 
+TEST_CASE("image files: a classifier's test images get its labels by name") {
+  const TempDir dir;
+  write_tree(dir / "d", kParts);
+  const Names classes{"dog", "cat", "fox", "emu"};  // in its own order, one more than the data have
+  DataSource source;
+  source.data = (dir / "d").string();
+  const TestImages test = open_test_images(source, classes, 4);
+  CHECK(samples(test.images) == Names{"0 dog/9.jpg d9", "3 emu/8.jpg e8"});
+  CHECK(test.class_names == classes);
+  CHECK(test.from == "'test/' in '" + source.data + "'");
+  source.data = (dir / "d/train").string();  // no parts: all of it
+  CHECK(samples(open_test_images(source, classes, 4).images) == Names{"1 cat/1.jpg c1", "1 cat/2.jpg c2", "0 dog/1.jpg d1", "3 emu/1.png e1"});
+  CHECK(open_test_images(source, {}, 3).class_names == Names{"cat", "dog", "emu"});
+  expect_error(ExitCode::kInput, "3 classes by name, but the network has 10 without names", [&] { open_test_images(source, {}, 10); });
+  expect_error(ExitCode::kInput, "the class 'cat', which the network does not know", [&] { open_test_images(source, {"cats", "dog", "emu"}, 3); });
+}
+
+TEST_CASE("image files: images without labels are files as they are and folders by path") {
+  const TempDir dir;
+  write_tree(dir / "d", {{"b/2.jpg", "x"}, {"a.png", "y"}, {"b/.hidden.jpg", "z"}, {"notes.txt", "n"}, {"b/1.JPG", "w"}});
+  write_tree(dir / "f", {{"odd.name", "q"}});
+  const std::string folder = (dir / "d").string(), file = (dir / "f/odd.name").string();
+  const ImageFiles images = open_unlabelled_images({file, folder});
+  CHECK(samples(images) == Names{"-1 " + file + " q", "-1 " + folder + "/a.png y", "-1 " + folder + "/b/1.JPG w", "-1 " + folder + "/b/2.jpg x"});
+  expect_error(ExitCode::kInput, "does not exist", [&] { open_unlabelled_images({folder + "x"}); });
+  expect_error(ExitCode::kInput, "holds no images", [&] { open_unlabelled_images({(dir / "f").string()}); });
+}
+
 TEST_CASE("image files: sixty thousand images in a tar.gz") {
   const fs::path archive = data_folder() / "cifar10_jpg.tar.gz";
   if (!fs::exists(archive)) return skip("no cifar10_jpg.tar.gz here");

@@ -1,0 +1,71 @@
+#include "decode/jpeg_writer.h"
+
+#include <csetjmp>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+
+#include <jpeglib.h>
+
+#include "base/errors.h"
+
+namespace fettle {
+namespace {
+
+struct Compression {
+  jpeg_compress_struct compress;
+  jpeg_error_mgr errors;
+  std::jmp_buf jump;
+  char message[JMSG_LENGTH_MAX];
+};
+
+[[noreturn]] void give_up(j_common_ptr common) {
+  auto& state = *static_cast<Compression*>(common->client_data);
+  state.errors.format_message(common, state.message);
+  std::longjmp(state.jump, 1);
+}
+
+// Errors leave by longjmp, which may not skip destructors: plain values only. `memory` is the library's malloc.
+bool attempt(Compression& state, const uint8_t* pixels, int64_t height, int64_t width, int quality, unsigned char** memory, unsigned long* size) {
+  jpeg_compress_struct& jpeg = state.compress;
+  jpeg.err = jpeg_std_error(&state.errors);
+  jpeg.client_data = &state;
+  state.errors.error_exit = give_up;
+  if (setjmp(state.jump) != 0) {
+    jpeg_destroy_compress(&jpeg);
+    return false;
+  }
+  jpeg_create_compress(&jpeg);
+  jpeg_mem_dest(&jpeg, memory, size);
+  jpeg.image_height = static_cast<JDIMENSION>(height);
+  jpeg.image_width = static_cast<JDIMENSION>(width);
+  jpeg.input_components = 3;
+  jpeg.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&jpeg);
+  jpeg_set_quality(&jpeg, quality, TRUE);
+  jpeg_start_compress(&jpeg, TRUE);
+  while (jpeg.next_scanline < jpeg.image_height) {
+    JSAMPROW row = const_cast<JSAMPROW>(pixels + static_cast<int64_t>(jpeg.next_scanline) * width * 3);
+    jpeg_write_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  return true;
+}
+
+}  // namespace
+
+std::vector<uint8_t> encode_jpeg(const uint8_t* pixels, int64_t height, int64_t width, int quality) {
+  FT_CHECK(height >= 1 && width >= 1 && height <= JPEG_MAX_DIMENSION && width <= JPEG_MAX_DIMENSION, "a JPEG of {} x {}", height, width);
+  Compression state{};
+  unsigned char* memory = nullptr;
+  unsigned long size = 0;
+  const bool done = attempt(state, pixels, height, width, quality, &memory, &size);
+  std::vector<uint8_t> bytes;
+  if (done) bytes.assign(memory, memory + size);
+  std::free(memory);
+  if (!done) FT_FAIL(ExitCode::kMachine, "cannot encode a JPEG: {}", state.message);
+  return bytes;
+}
+
+}  // namespace fettle
