@@ -15,8 +15,8 @@ say() { printf 'demo: %s\n' "$*" >&2; }
 begin=$SECONDS
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-say "building multiscale-train and inspect-artifact (a few minutes the first time)"
-(cd "$root" && cmake --preset release -DFETTLE_TESTS=ON && cmake --build --preset release --target multiscale-train inspect-artifact) >"$log" 2>&1 ||
+say "building multiscale-train, evaluate-model and inspect-artifact (a few minutes the first time)"
+(cd "$root" && cmake --preset release -DFETTLE_TESTS=ON && cmake --build --preset release --target multiscale-train evaluate-model inspect-artifact) >"$log" 2>&1 ||
   { tail -n 30 "$log" >&2; say "the build failed; all of it: cmake --build --preset release"; exit 4; }
 say "built in $((SECONDS - begin)) s"
 bin=$root/build/release/bin

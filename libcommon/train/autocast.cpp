@@ -2,6 +2,8 @@
 
 #include <ATen/autocast_mode.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/errors.h"
 
 namespace fettle {
@@ -18,6 +20,13 @@ AutocastGuard::~AutocastGuard() {
   if (!active_) return;
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   at::autocast::set_autocast_enabled(device_, false);
+}
+
+ArchFamily precision_family(const ImageClassifier& model) {
+  if (model.family() == "cifar_resnet") return ArchFamily::kCifarResnet;
+  if (model.family() != "resnet") return ArchFamily::kOther;
+  const auto arch = model.description().at("arch").get<std::string>();
+  return arch == "resnet18" || arch == "resnet34" ? ArchFamily::kResnetBasic : ArchFamily::kResnetBottleneck;
 }
 
 }  // namespace fettle

@@ -4,6 +4,9 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include "device/precision.h"
+#include "models/image_classifier.h"
+
 namespace fettle {
 
 // While it lives, operations on `device` run under autocast in `dtype`; kFloat: nothing happens. Casts of weights are kept
@@ -19,5 +22,8 @@ class AutocastGuard {
   c10::DeviceType device_;
   bool active_;
 };
+
+// The network's row of the table of precisions.
+ArchFamily precision_family(const ImageClassifier& model);
 
 }  // namespace fettle

@@ -15,19 +15,25 @@ at::Tensor with_layout_of(const at::Tensor& tensor, const at::Tensor& like) {
   return same ? tensor : at::empty_like(like, tensor.options()).copy_(tensor);
 }
 
-Optimizer::Optimizer(NamedTensors parameters, const OptimizerOptions& options) : parameters_(std::move(parameters)), options_(options) {
+Optimizer::Optimizer(const NamedTensors& parameters, const std::vector<ParameterSetting>& settings, const OptimizerOptions& options) : options_(options) {
   const at::NoGradGuard no_grad;
-  Group decayed{options.weight_decay, {}}, rank1{options.norm_weight_decay, {}};
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const at::Tensor& parameter = parameters_[i].second;
-    (parameter.dim() <= 1 ? rank1 : decayed).members.push_back(i);
+  FT_CHECK(parameters.size() == settings.size(), "{} parameters, {} settings", parameters.size(), settings.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const auto& [name, parameter] = parameters[i];
+    const ParameterSetting& setting = settings[i];
+    if (setting.frozen) {
+      at::Tensor(parameter).requires_grad_(false);
+      continue;
+    }
+    const auto same = [&](const Group& group) { return group.weight_decay == setting.weight_decay && group.lr_scale == setting.lr_scale; };
+    auto group = std::find_if(groups_.begin(), groups_.end(), same);
+    if (group == groups_.end()) group = groups_.insert(group, {setting.weight_decay, setting.lr_scale, {}});
+    group->members.push_back(parameters_.size());
+    parameters_.emplace_back(name, parameter);
     first_.push_back(at::zeros_like(parameter));
     if (options.kind != OptimizerOptions::Kind::kAdamW) continue;
     second_.push_back(at::zeros_like(parameter));
     steps_.push_back(at::zeros({}, parameter.options().dtype(at::kFloat)));
-  }
-  for (Group* group : {&decayed, &rank1}) {
-    if (!group->members.empty()) groups_.push_back(std::move(*group));
   }
 }
 
@@ -50,16 +56,17 @@ void Optimizer::step(double lr) {
       steps.push_back(steps_[i]);
     }
     if (weights.empty()) continue;
+    const double group_lr = lr * group.lr_scale;
     if (options_.kind == OptimizerOptions::Kind::kAdamW) {
       at::_foreach_add_(steps, 1);
-      at::_fused_adamw_(weights, gradients, first, second, /*max_exp_avg_sqs=*/{}, steps, lr, options_.beta1, options_.beta2, group.weight_decay,
+      at::_fused_adamw_(weights, gradients, first, second, /*max_exp_avg_sqs=*/{}, steps, group_lr, options_.beta1, options_.beta2, group.weight_decay,
                         options_.eps, /*amsgrad=*/false, /*maximize=*/false);
     } else {
       // Buffers start at zero, so that the first step is like any other: 0 * momentum + gradient.
       // Without momentum the kernel insists on no buffers at all.
       const bool plain = options_.momentum == 0;
       if (plain) first.clear();
-      at::_fused_sgd_(weights, gradients, first, group.weight_decay, options_.momentum, lr, /*dampening=*/0, options_.nesterov && !plain,
+      at::_fused_sgd_(weights, gradients, first, group.weight_decay, options_.momentum, group_lr, /*dampening=*/0, options_.nesterov && !plain,
                       /*maximize=*/false, /*is_first_step=*/false);
     }
   }

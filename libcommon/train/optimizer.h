@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checkpoint/tensors.h"
+#include "train/parameter_settings.h"
 
 namespace fettle {
 
@@ -15,17 +16,16 @@ struct OptimizerOptions {
   enum class Kind { kSgd, kAdamW } kind = Kind::kSgd;
   bool nesterov = false;
   double momentum = 0.9;
-  double weight_decay = 0;        // of tensors of rank 2 and more
-  double norm_weight_decay = 0;   // of tensors of rank 0 and 1
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // AdamW
 };
 
 class Optimizer {
  public:
-  // `parameters`: leaves that require gradients, named. Order and names decide the names of the state.
-  Optimizer(NamedTensors parameters, const OptimizerOptions& options);
+  // `parameters`: leaves, named, with a setting each; frozen ones are left out and require no gradient from now on. Order and names
+  // decide the names of the state.
+  Optimizer(const NamedTensors& parameters, const std::vector<ParameterSetting>& settings, const OptimizerOptions& options);
 
-  // One update at this learning rate with the parameters' .grad(); a parameter without one is left alone.
+  // One update at this learning rate, times each parameter's own factor, with the parameters' .grad(); a parameter without one is left alone.
   void step(double lr);
   void zero_grad();  // drops the gradients
 
@@ -35,11 +35,11 @@ class Optimizer {
   // with its weight: the fused kernels walk weight, gradient and state side by side and would give wrong numbers otherwise.
   void load_state(const NamedTensors& saved);
 
-  const NamedTensors& parameters() const { return parameters_; }
+  const NamedTensors& parameters() const { return parameters_; }  // those that train
 
  private:
   struct Group {
-    double weight_decay = 0;
+    double weight_decay = 0, lr_scale = 1;
     std::vector<size_t> members;
   };
 

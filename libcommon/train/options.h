@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/flags.h"
 
@@ -16,15 +17,27 @@ struct TrainOptions {
   double lr = 0.1;
   double lr_min = 0;
   double lr_warmup_epochs = 1;
+  std::optional<int64_t> lr_warmup_steps;
+  std::optional<double> lr_warmup_init;
   std::string lr_scheduler = "cosine";
+  std::string lr_update = "step";
+  std::vector<int64_t> lr_milestones;
+  double lr_gamma = 0.1;
   double momentum = 0.9;
   double weight_decay = 5e-4;
   std::optional<double> norm_weight_decay;
+  std::vector<std::string> no_weight_decay;
+  std::vector<std::string> lr_scale;
+  std::vector<std::string> freeze;
+  bool freeze_batch_norm = false;
   int64_t grad_accum_steps = 1;
   std::optional<double> clip_grad_norm;
   bool model_ema = false;
   double model_ema_decay = 0.999;
   std::string precision = "auto";
+  std::optional<int64_t> max_steps;
+  std::string val_every;
+  std::optional<int64_t> early_stop;
   std::string save_every;
   int64_t log_interval = 50;
 };
@@ -38,5 +51,12 @@ struct SaveInterval {
   double seconds = 300;  // 0: not by time
 };
 SaveInterval parse_save_every(const std::string& text);  // Error(kUsage)
+
+// --val-every: after so many optimiser steps ("500") or epochs ("2epochs"); the run's end comes besides. Empty text: every epoch.
+struct ValidationInterval {
+  int64_t steps = 0;   // 0: by epochs
+  int64_t epochs = 1;  // 0: by steps
+};
+ValidationInterval parse_val_every(const std::string& text);  // Error(kUsage)
 
 }  // namespace fettle

@@ -89,8 +89,6 @@ OptimizerOptions optimizer_options(const TrainOptions& options) {
   result.kind = options.opt == "adamw" ? OptimizerOptions::Kind::kAdamW : OptimizerOptions::Kind::kSgd;
   result.nesterov = options.opt == "sgd_nesterov";
   result.momentum = options.momentum;
-  result.weight_decay = options.weight_decay;
-  result.norm_weight_decay = options.norm_weight_decay.value_or(0);
   return result;
 }
 
@@ -125,16 +123,27 @@ int64_t steps_in_epoch(const TrainTask& task, int64_t epoch, int64_t grad_accum_
 }
 
 Schedule make_schedule(const TrainTask& task, const TrainOptions& options) {
-  Schedule schedule{options.lr, options.lr_min, options.lr_scheduler == "cosine", 0, 0};
+  Schedule schedule;
+  schedule.course = options.lr_scheduler == "cosine"      ? Schedule::Course::kCosine
+                    : options.lr_scheduler == "linear"    ? Schedule::Course::kLinear
+                    : options.lr_scheduler == "multistep" ? Schedule::Course::kMultistep
+                                                          : Schedule::Course::kConstant;
+  schedule.lr = options.lr;
+  schedule.lr_min = options.lr_min;
+  schedule.by_epoch = options.lr_update == "epoch";
+  schedule.warmup_init = options.lr_warmup_init;
+  schedule.milestones = options.lr_milestones;
+  schedule.gamma = options.lr_gamma;
+  const int64_t most = options.max_steps.value_or(INT64_MAX);
   double warmup = 0;
-  for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+  for (int64_t epoch = 0; epoch < options.epochs && schedule.total_steps() < most; ++epoch) {
     const int64_t steps = steps_in_epoch(task, epoch, options.grad_accum_steps);
     const double share = std::clamp(options.lr_warmup_epochs - static_cast<double>(epoch), 0.0, 1.0);
     warmup += share * static_cast<double>(steps);
-    schedule.total_steps += steps;
+    schedule.epoch_ends.push_back(std::min(schedule.total_steps() + steps, most));
   }
   // A run that is all warm-up still ends at the peak, not beyond it.
-  schedule.warmup_steps = std::min(std::llround(warmup), static_cast<long long>(schedule.total_steps));
+  schedule.warmup_steps = std::min<int64_t>(options.lr_warmup_steps.value_or(std::llround(warmup)), schedule.total_steps());
   return schedule;
 }
 
@@ -147,9 +156,10 @@ struct Trainer::Impl {
         output(directory),
         record(run_record),
         log(run_log),
-        optimizer(setup.parameters, optimizer_options(options)),
+        optimizer(setup.parameters, parameter_settings(setup.parameters, options), optimizer_options(options)),
         schedule(make_schedule(task, options)),
-        save_every(parse_save_every(options.save_every)) {
+        save_every(parse_save_every(options.save_every)),
+        val_every(parse_val_every(options.val_every)) {
     if (options.model_ema) ema.emplace(setup.model_state, options.model_ema_decay);
   }
 
@@ -165,7 +175,12 @@ struct Trainer::Impl {
   void optimizer_step();
   void report_interval();
   void finish_epoch();
+  Json validate();
+  void validate_between();
+  std::string validation_text() const;
   Json validation();
+  bool is_stale() const;
+  bool ends_here() const { return at.step == schedule.total_steps(); }
   double data_wait() const { return finished_epochs_wait + task.data_wait_seconds(); }
   double epoch_seconds() const { return epoch_s_before + seconds_since(epoch_began); }
   double run_seconds() const { return result.earlier_s + seconds_since(run_began); }
@@ -179,6 +194,7 @@ struct Trainer::Impl {
   Optimizer optimizer;
   Schedule schedule;
   SaveInterval save_every;
+  ValidationInterval val_every;
   std::optional<Ema> ema;
   std::unique_ptr<MetricsLog> metrics;
 
@@ -187,6 +203,7 @@ struct Trainer::Impl {
   TrainResult result;
   NamedTensors best;
   int64_t best_step = -1;
+  int64_t validations_since_best = 0;
 
   // Losses that are not read yet: reading one waits for the device.
   struct Pending {
@@ -230,9 +247,9 @@ TrainResult Trainer::Impl::run() {
   metrics = std::make_unique<MetricsLog>(output.path() / "metrics.jsonl", offset);
   if (output.resuming()) log.notice(fmt::format("resuming {} at step {}", output.path().string(), at.step));
 
-  Progress progress(log, "train", "steps", schedule.total_steps, at.step);
+  Progress progress(log, "train", "steps", schedule.total_steps(), at.step);
   interval_began = last_save = Clock::now();
-  while (at.epoch < options.epochs && !stopped) train_epoch(progress);
+  while (!ends_here() && !stopped && !is_stale()) train_epoch(progress);
   result.end = stopped ? TrainEnd::kStopped : TrainEnd::kFinished;
   result.steps = at.step;
   result.multiply_adds = at.multiply_adds;
@@ -251,15 +268,19 @@ void Trainer::Impl::train_epoch(Progress& progress) {
     at.batch += group_size;
     ++at.step;
     if (at.step % options.log_interval == 0) report_interval();
-    progress.update(at.step, fmt::format("epoch {}/{}  loss {:.3f}", at.epoch + 1, options.epochs, last_loss));
+    progress.update(at.step, fmt::format("epoch {}/{}  loss {:.3f}", at.epoch + 1, schedule.epoch_ends.size(), last_loss));
     // At an epoch's end the state is saved after validation.
-    if (at.batch == num_batches) break;
+    if (at.batch == num_batches || ends_here()) break;
+    if (val_every.steps > 0 && at.step % val_every.steps == 0) {
+      validate_between();
+      if (is_stale()) break;
+    }
     stopped = stop_requested();
     if (stopped || save_is_due()) save();
     if (stopped) return;
   }
   finish_epoch();
-  stopped = stop_requested() && at.epoch < options.epochs;
+  stopped = stop_requested() && !ends_here() && !is_stale();
 }
 
 void Trainer::Impl::accumulate(int64_t batch, int64_t group_size) {
@@ -307,7 +328,7 @@ void Trainer::Impl::read_losses() {
 }
 
 void Trainer::Impl::optimizer_step() {
-  if (options.clip_grad_norm) clip_gradients(setup.parameters, *options.clip_grad_norm);
+  if (options.clip_grad_norm) clip_gradients(optimizer.parameters(), *options.clip_grad_norm);
   optimizer.step(schedule.at(at.step));
   optimizer.zero_grad();
   if (ema) ema->update();
@@ -339,31 +360,65 @@ Json Trainer::Impl::validation() {
   return task.validate(at.epoch);
 }
 
-void Trainer::Impl::finish_epoch() {
-  read_losses();
-  finished_epochs_wait += task.data_wait_seconds();
-  const double train_s = epoch_seconds();
+// What the model as it is and its average reach, for a line of metrics.jsonl; keeps the best weights.
+Json Trainer::Impl::validate() {
   setup.set_training_mode(false);
   result.last_validation = validation();
-  Json line = {{"event", "epoch"}, {"epoch", at.epoch}, {"step", at.step}, {"multiply_adds", at.multiply_adds}, {"train", epoch_meter.means()}, {"train_s", train_s}};
-  line.update(result.last_validation);
+  Json reached = result.last_validation;
   if (ema) {
     ema->swap();
     result.last_ema_validation = validation();
     ema->swap();
-    line["ema"] = result.last_ema_validation;
+    reached["ema"] = result.last_ema_validation;
   }
   const double value = result.last_validation.at(task.best_metric()).get<double>();
+  ++validations_since_best;
   if (result.best_epoch < 0 || value > result.best_value) {
     result.best_epoch = at.epoch;
     result.best_value = value;
     best = clones(setup.model_state);
     best_step = at.step;
+    validations_since_best = 0;
+  }
+  return reached;
+}
+
+// Within an epoch.
+void Trainer::Impl::validate_between() {
+  const Clock::time_point began = Clock::now();
+  Json line = {{"event", "validation"}, {"epoch", at.epoch}, {"step", at.step}};
+  line.update(validate());
+  metrics->write(line);
+  log.info(fmt::format("step {}:{}", at.step, validation_text()));
+  setup.set_training_mode(true);
+  // Neither the interval's nor the epoch's time.
+  interval_began += Clock::now() - began;
+  epoch_began += Clock::now() - began;
+}
+
+std::string Trainer::Impl::validation_text() const {
+  std::string text;
+  for (const auto& [name, number] : result.last_validation.items()) text += fmt::format("  {} {:.4g}", name, number.get<double>());
+  return text;
+}
+
+bool Trainer::Impl::is_stale() const { return options.early_stop && validations_since_best >= *options.early_stop; }
+
+void Trainer::Impl::finish_epoch() {
+  read_losses();
+  finished_epochs_wait += task.data_wait_seconds();
+  const double train_s = epoch_seconds();
+  Json line = {{"event", "epoch"}, {"epoch", at.epoch}, {"step", at.step}, {"multiply_adds", at.multiply_adds}, {"train", epoch_meter.means()}, {"train_s", train_s}};
+  std::string text = fmt::format("epoch {}/{} in {}: loss {:.4f}", at.epoch + 1, schedule.epoch_ends.size(), human_duration(train_s), epoch_meter.means().value("loss", 0.0));
+  // A stale run was validated at this very step.
+  const bool is_due = val_every.steps > 0 ? at.step % val_every.steps == 0 : (at.epoch + 1) % val_every.epochs == 0;
+  if ((is_due || ends_here()) && !is_stale()) {
+    line.update(validate());
+    text += validation_text();
   }
   metrics->write(line);
-  std::string text = fmt::format("epoch {}/{} in {}: loss {:.4f}", at.epoch + 1, options.epochs, human_duration(train_s), epoch_meter.means().value("loss", 0.0));
-  for (const auto& [name, number] : result.last_validation.items()) text += fmt::format("  {} {:.4g}", name, number.get<double>());
   log.info(text);
+  if (is_stale()) log.notice(fmt::format("early stop: no new best in {} validations, since step {}", validations_since_best, best_step));
 
   ++at.epoch;
   at.batch = 0;
@@ -396,7 +451,7 @@ void Trainer::Impl::save() {
                  {"epoch_meter", epoch_meter.to_json()},
                  {"last_validation", result.last_validation},
                  {"last_ema_validation", result.last_ema_validation},
-                 {"best", {{"epoch", result.best_epoch}, {"value", result.best_value}, {"step", best_step}}},
+                 {"best", {{"epoch", result.best_epoch}, {"value", result.best_value}, {"step", best_step}, {"validations_since", validations_since_best}}},
                  {"metrics_bytes", metrics->sync()},
                  {"epoch_s", at.batch > 0 ? epoch_seconds() : 0},
                  {"run_s", run_seconds()},
@@ -433,6 +488,7 @@ uint64_t Trainer::Impl::restore(int64_t step) {
     result.best_epoch = facts.at("best").at("epoch").get<int64_t>();
     result.best_value = facts.at("best").at("value").get<double>();
     best_step = facts.at("best").at("step").get<int64_t>();
+    validations_since_best = facts.at("best").at("validations_since").get<int64_t>();
     epoch_s_before = facts.at("epoch_s").get<double>();
     result.earlier_s = facts.at("run_s").get<double>();
     copy_by_name(extract(state.tensors, "model/"), setup.model_state, what);

@@ -87,7 +87,7 @@ struct Bench {
     }
     OptimizerOptions settings;
     settings.nesterov = true;
-    Optimizer optimizer(parameters, settings);
+    Optimizer optimizer(parameters, std::vector<ParameterSetting>(parameters.size()), settings);
     model.train();
     const auto began = Clock::now();
     for (const Batch& batch : batches) {

@@ -60,7 +60,10 @@ void bind(FlagTable& table, Options& options) {
   table.flag("arch", options.arch, "architecture; 'help' lists them: ResNets, MobileNets, EfficientNets, Swin and vision transformers").metavar("NAME").listing(models_help).common();
   table.flag("arch-options", options.arch_options, "overrides of the architecture, JSON text or a .json file: '{\"width_multiplier\": 0.5}'").metavar("JSON").json_object();
   table.flag("init", options.init, "start from these weights: an artifact, .safetensors, or what torch.save wrote").metavar("PATH").input("init");
+  table.flag("init-overlay", options.init_overlay, "weights to lay over those of --init, of some of its tensors: batch norm with statistics to train on").metavar("FILE").input("init_overlay");
   table.flag("init-partial", options.init_partial, "take what fits of --init, where names are missing or unexpected");
+  table.flag("mean", options.mean, "subtracted from pixel / 255, one number a channel or one for all: 128/255").metavar("NUMBERS").default_text("that of --init where it is an artifact; else the data's");
+  table.flag("std", options.std, "divides it then").metavar("NUMBERS").default_text("as --mean");
   table.flag("label-smoothing", options.label_smoothing, "probability spread over all classes").range(0, 1);
 
   table.group("Sampler");
@@ -87,6 +90,7 @@ void validate(const Options& options) {
   validate(options.data);
   describe(options.arch, 3, 1, arch_options(options));  // its errors, before data are read
   FT_REQUIRE_USAGE(!options.init_partial || !options.init.empty(), "--init-partial goes with --init");
+  FT_REQUIRE_USAGE(options.init_overlay.empty() || !options.init.empty(), "--init-overlay goes with --init");
   const bool multi = options.sampler != "ssc-fbs";
   FT_REQUIRE_USAGE(multi || options.sizes.empty(), "--sizes: ssc-fbs trains at one size (--size); msc-fbs and msc-vbs take a set");
   FT_REQUIRE_USAGE(!multi || !options.sizes.empty(), "--sizes MIN:MAX:N is needed by {}", options.sampler);

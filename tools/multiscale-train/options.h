@@ -18,7 +18,9 @@ struct Options {
   std::string arch = "resnet20";
   std::string arch_options;  // a JSON object; empty: none
   std::string init;
+  std::string init_overlay;
   bool init_partial = false;
+  std::string mean, std;
   TrainOptions train;
   double label_smoothing = 0;
 

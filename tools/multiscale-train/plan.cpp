@@ -24,7 +24,7 @@ nlohmann::json set_json(const std::vector<ScaledBatch>& set) {
 
 }  // namespace
 
-RunPlan plan_run(const SamplerOptions& sampler, ImageClassifier& model, at::ScalarType precision) {
+RunPlan plan_run(const SamplerOptions& sampler, const TrainOptions& train, ImageClassifier& model, at::ScalarType precision) {
   RunPlan plan;
   plan.sampler = sampler;
   plan.parameters = num_parameters(model);
@@ -32,9 +32,23 @@ RunPlan plan_run(const SamplerOptions& sampler, ImageClassifier& model, at::Scal
   SamplerOptions fixed = sampler;
   fixed.kind = SamplerKind::kSscFbs;
   fixed.curriculum = CurriculumLaw::kNone;
-  for (int64_t epoch = 0; epoch < sampler.epochs; ++epoch) {
-    const std::vector<ScaledBatch> batches = batch_sequence(sampler, epoch);
-    const std::vector<ScaledBatch> fixed_batches = batch_sequence(fixed, epoch);
+  int64_t steps_left = train.max_steps.value_or(INT64_MAX);
+  for (int64_t epoch = 0; epoch < sampler.epochs && steps_left > 0; ++epoch) {
+    std::vector<ScaledBatch> batches = batch_sequence(sampler, epoch);
+    std::vector<ScaledBatch> fixed_batches = batch_sequence(fixed, epoch);
+    const auto num_batches = static_cast<int64_t>(batches.size()), steps = (num_batches + train.grad_accum_steps - 1) / train.grad_accum_steps;
+    if (steps > steps_left) {
+      batches.resize(static_cast<size_t>(steps_left * train.grad_accum_steps));
+      int64_t images = 0;
+      for (const ScaledBatch& batch : batches) images += batch.batch_size;
+      const ScaledBatch base = fixed.base();
+      fixed_batches.assign(static_cast<size_t>(images / base.batch_size), base);
+      if (images % base.batch_size > 0) {
+        fixed_batches.push_back(base);
+        fixed_batches.back().batch_size = images % base.batch_size;
+      }
+    }
+    steps_left -= std::min(steps, steps_left);
     plan.multiply_adds += training_multiply_adds(batches, costs);
     plan.fixed_size_multiply_adds += training_multiply_adds(fixed_batches, costs);
     plan.steps += static_cast<int64_t>(batches.size());

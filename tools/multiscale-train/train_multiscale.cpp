@@ -18,7 +18,9 @@
 #include "device/precision.h"
 #include "io/file.h"
 #include "models/factory.h"
+#include "models/layers.h"
 #include "models/module.h"
+#include "models/preprocessing.h"
 #include "multiscale-train/plan.h"
 #include "multiscale-train/task.h"
 #include "train/autocast.h"
@@ -28,13 +30,6 @@ namespace fettle::multiscale {
 namespace {
 
 constexpr int64_t kPhotographSize = 224;  // the base size where images have no size of their own
-
-ArchFamily precision_family(const ModelDescription& description) {
-  if (std::holds_alternative<CifarResNetDescription>(description)) return ArchFamily::kCifarResnet;
-  const auto* resnet = std::get_if<ResNetDescription>(&description);
-  if (resnet == nullptr) return ArchFamily::kOther;
-  return resnet->arch == "resnet18" || resnet->arch == "resnet34" ? ArchFamily::kResnetBasic : ArchFamily::kResnetBottleneck;
-}
 
 std::vector<int64_t> evaluation_sizes(const Options& options, const SamplerOptions& sampler) {
   std::set<int64_t> sizes(options.eval_sizes.begin(), options.eval_sizes.end());
@@ -65,37 +60,75 @@ Json evaluate_sizes(const std::vector<int64_t>& sizes, MultiscaleTask& task, con
   return metrics;
 }
 
-// The id of what was read, now: the file may be another one, or none, when the run ends.
-std::string initialise_from(const Options& options, const ImageClassifier& model, Log& log) {
+// The files that the weights came from, as inputs of the artifact. Ids are of what was read, now: a file may be another one, or none, when
+// the run ends.
+struct InitialWeights {
+  std::vector<ArtifactInput> inputs;             // paths as typed
+  std::optional<Preprocessing> preprocessing;  // of an artifact
+};
+
+void lay_over(const std::string& path, const ImageClassifier& model, InitialWeights& result, Log& log) {
+  const WeightsFile file(path);
+  const LoadReport report = load_weights(file, model);
+  const size_t all = named_tensors(model).size();
+  FT_REQUIRE(!report.head_is_new && report.unexpected.empty() && !file.names().empty(), "--init-overlay {}: {} of its tensors are not of the network{}", path, report.unexpected.size(),
+             report.unexpected.empty() ? "" : fmt::format(", such as {}", quote(report.unexpected[0])));
+  log.info(fmt::format("init: {} of {} tensors from {}", file.names().size(), all, file.path().string()));
+  result.inputs.push_back({"init_overlay", path, file.id()});
+}
+
+InitialWeights initialise_from(const Options& options, const ImageClassifier& model, Log& log) {
+  InitialWeights result;
+  if (options.init.empty()) return result;
   const WeightsFile file(options.init);
   const LoadReport report = load_weights(file, model);
-  if (!options.init_partial) require_complete(report, file, log.level() == LogLevel::kVerbose);
+  const bool all = log.level() == LogLevel::kVerbose;
+  if (!options.init_partial) require_complete(report, file, all, all ? "--init-partial takes what fits" : "-v lists all names; --init-partial takes what fits");
   std::string text = fmt::format("init: {}", file.path().string());
   if (!report.library.empty()) text += fmt::format(" with {}'s names", report.library);
   if (report.head_is_new) text += fmt::format(", but for {}*, which is drawn anew for {} classes", model.head(), model.num_classes());
   if (!report.is_complete()) text += fmt::format("; {} tensors that it lacks are drawn, {} that it has besides are left", report.missing.size(), report.unexpected.size());
   log.info(text);
-  return file.id();
+  result.inputs.push_back({"init", options.init, file.id()});
+  if (is_artifact(options.init)) {
+    const Manifest manifest = read_manifest(options.init);
+    if (const auto found = manifest.model.find("preprocessing"); found != manifest.model.end()) result.preprocessing = preprocessing_from_json(*found);
+  }
+  if (!options.init_overlay.empty()) lay_over(options.init_overlay, model, result, log);
+  return result;
+}
+
+// What the weights were trained with goes before what the data usually want, and flags before both.
+void choose_normalization(const Options& options, const InitialWeights& initial, ImageData& data, Log& log) {
+  std::vector<float>& mean = data.normalization.mean;
+  std::vector<float>& std = data.normalization.std;
+  const auto put = [](const std::vector<double>& numbers, std::vector<float>& into) { into.assign(numbers.begin(), numbers.end()); };
+  if (initial.preprocessing && initial.preprocessing->mean.size() == static_cast<size_t>(data.channels)) {
+    put(initial.preprocessing->mean, mean);
+    put(initial.preprocessing->std, std);
+    log.info("normalisation: that of --init");
+  }
+  if (!options.mean.empty()) put(parse_channel_numbers(options.mean, data.channels, "--mean"), mean);
+  if (!options.std.empty()) put(parse_channel_numbers(options.std, data.channels, "--std", /*positive=*/true), std);
 }
 
 // What timm needs to make the network beside model.safetensors; nothing for networks it does not know.
-std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& model, const Json& preprocessing) {
+std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& model, const Preprocessing& preprocessing) {
   static const std::map<std::string, const char*> kFirstConvolutions = {{"resnet", "conv1"}, {"mobilenet_v1", "conv_stem"}, {"vit", "patch_embed.proj"}};
   const auto first = kFirstConvolutions.find(model.family());
   // timm has names for the usual sizes alone, not for what --arch-options changes.
   if (first == kFirstConvolutions.end() || model.description() != to_json(describe(arch, model.in_channels(), model.num_classes()))) return std::nullopt;
-  const int64_t size = preprocessing.at("size").get<int64_t>();
   Json arguments = {{"in_chans", model.in_channels()}};
   if (model.family() == "vit") arguments["dynamic_img_size"] = true;
   return Json{{"architecture", arch},
               {"num_classes", model.num_classes()},
               {"model_args", arguments},
               {"pretrained_cfg",
-               {{"input_size", {model.in_channels(), size, size}},
-                {"mean", preprocessing.at("mean")},
-                {"std", preprocessing.at("std")},
-                {"interpolation", preprocessing.at("interpolation")},
-                {"crop_pct", preprocessing.at("crop_pct")},
+               {{"input_size", {model.in_channels(), preprocessing.size, preprocessing.size}},
+                {"mean", preprocessing.mean},
+                {"std", preprocessing.std},
+                {"interpolation", preprocessing.interpolation},
+                {"crop_pct", preprocessing.crop_pct},
                 {"first_conv", first->second},
                 {"classifier", model.head().substr(0, model.head().size() - 1)},
                 {"num_classes", model.num_classes()}}}};
@@ -106,19 +139,20 @@ std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& 
 Report train_multiscale(const Options& options, RunContext& context) {
   const auto began = std::chrono::steady_clock::now();
   const c10::Device device(context.common.device);
-  const ImageData data = open_image_data(options.data);
+  ImageData data = open_image_data(options.data);
   context.log.info(fmt::format("data: {}", data.description));
 
   FT_REQUIRE(data.side || options.size || std::holds_alternative<ImageFiles>(data.train), "{}: its images are no squares; --size says which size they are trained at",
              options.data.data);
 
   const ModelDescription description = describe(options.arch, data.channels, data.num_classes, arch_options(options));
-  const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(description));
+  const std::shared_ptr<ImageClassifier> model = make_model(description, derive_seed(context.seed(), "weights"));
+  const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(*model));
   context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
   context.log.info(fmt::format("precision: {}", precision.why));
 
-  const std::shared_ptr<ImageClassifier> model = make_model(description, derive_seed(context.seed(), "weights"));
-  const std::string init_id = options.init.empty() ? "" : initialise_from(options, *model, context.log);
+  const InitialWeights initial = initialise_from(options, *model, context.log);
+  choose_normalization(options, initial, data, context.log);
   const SamplerOptions sampler = sampler_options(options, num_images(data.train), data.side.value_or(kPhotographSize), context.seed());
   const std::vector<int64_t> sizes = evaluation_sizes(options, sampler);
   for (const int64_t size : sizes) model->require_input(1, data.channels, size, size, /*training=*/false);
@@ -132,7 +166,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
   loader.cache = cache.cache;
 
   if (context.common.dry_run) {
-    const RunPlan plan = plan_run(sampler, *model, precision.dtype);
+    const RunPlan plan = plan_run(sampler, options.train, *model, precision.dtype);
     Json result = to_json(plan);
     result["precision"] = context.record.options["precision"];
     return {.text = to_text(plan), .result = result};
@@ -149,7 +183,7 @@ Report train_multiscale(const Options& options, RunContext& context) {
                        .bad_images = &bad_images});
   TrainerSetup setup{.parameters = named_parameters(*model),
                      .model_state = named_tensors(*model),
-                     .set_training_mode = [&](bool on) { model->train(on); },
+                     .set_training_mode = [&](bool on) { set_training_mode(*model, on, options.train.freeze_batch_norm); },
                      .device = device,
                      .precision = precision.dtype,
                      .seed = context.seed(),
@@ -165,21 +199,23 @@ Report train_multiscale(const Options& options, RunContext& context) {
 
   const std::filesystem::path& directory = context.output->path();
   context.inputs = artifact_inputs(data, directory, options.data.hash_inputs);
-  if (!options.init.empty()) context.inputs.push_back({"init", recorded_path(options.init, directory), init_id});
+  for (const ArtifactInput& input : initial.inputs) context.inputs.push_back({input.role, recorded_path(input.path, directory), input.id});
   Manifest manifest = context.manifest("classifier");
   manifest.metrics = trained.last_validation;
   model->eval();
   manifest.metrics.update(evaluate_sizes(sizes, task, device, precision.dtype, context.log));
   manifest.metrics["best_val_top1_percent"] = trained.best_value;
   manifest.metrics["best_epoch"] = trained.best_epoch + 1;
+  manifest.metrics["train_steps"] = trained.steps;
   manifest.metrics["train_multiply_adds"] = trained.multiply_adds;
-  manifest.metrics["fixed_size_multiply_adds"] = plan_run(sampler, *model, precision.dtype).fixed_size_multiply_adds;
+  manifest.metrics["fixed_size_multiply_adds"] = plan_run(sampler, options.train, *model, precision.dtype).fixed_size_multiply_adds;
   for (const auto& [name, value] : trained.last_ema_validation.items()) manifest.metrics["ema_" + name] = value;
 
-  const Json preprocessing = {{"size", sampler.height.base}, {"resize", "shorter side"}, {"crop_pct", loader.crop_share}, {"interpolation", options.data.interpolation},
-                              {"mean", data.normalization.mean}, {"std", data.normalization.std}};
+  Preprocessing preprocessing{.size = sampler.height.base, .crop_pct = loader.crop_share, .interpolation = options.data.interpolation, .mean = {}, .std = {}};
+  for (const float mean : data.normalization.mean) preprocessing.mean.push_back(shortest_decimal(mean));
+  for (const float std : data.normalization.std) preprocessing.std.push_back(shortest_decimal(std));
   manifest.model = to_json(description);
-  manifest.model["preprocessing"] = preprocessing;
+  manifest.model["preprocessing"] = to_json(preprocessing);
   manifest.model["class_names"] = data.class_names;
   std::vector<std::string> files = {"model.safetensors", "model_best.safetensors"};
   if (bad_images.finish()) files.emplace_back(BadImageList::kFileName);

@@ -27,6 +27,7 @@ class ToyTask : public TrainTask {
   int64_t batches = 6;
   int64_t break_at = -1;  // step whose loss is NaN
   double activation_bytes = 0;
+  bool fixed_score = false;
   int64_t steps = 0;
 
   int64_t num_batches(int64_t) const override { return batches; }
@@ -54,7 +55,7 @@ class ToyTask : public TrainTask {
     return {loss, {{"l1", weight.abs().sum()}}};
   }
   double data_wait_seconds() const override { return 0; }
-  Json validate(int64_t) override { return {{"score", -weight.detach().sub(1).square().sum().item<double>()}}; }
+  Json validate(int64_t) override { return {{"score", fixed_score ? 1.0 : -weight.detach().sub(1).square().sum().item<double>()}}; }
   std::string best_metric() const override { return "score"; }
 
  private:
@@ -240,8 +241,70 @@ TEST_CASE("trainer: the schedule counts real steps, accumulation included") {
   options.grad_accum_steps = 4;
   options.lr_warmup_epochs = 1.5;
   const Schedule schedule = make_schedule(task, options);
-  CHECK(schedule.total_steps == 8);
+  CHECK(schedule.total_steps() == 8);
   CHECK(schedule.warmup_steps == 3);
+}
+
+TEST_CASE("trainer: --max-steps ends the run and the learning rate's course, with a validation") {
+  const test::TempDir dir;
+  TrainOptions options = toy_options();
+  options.max_steps = 9;
+  options.val_every = "4epochs";
+  CHECK(make_schedule(ToyTask(), options).epoch_ends == std::vector<int64_t>{6, 9});
+  Run run(options, dir / "run");
+  const TrainResult result = run.train();
+  CHECK(result.end == TrainEnd::kFinished);
+  CHECK(result.steps == 9);
+  CHECK(result.last_validation.contains("score"));
+  CHECK(result.best_epoch == 1);
+  options.max_steps = 1000;  // more than there are
+  CHECK(make_schedule(ToyTask(), options).total_steps() == 24);
+}
+
+TEST_CASE("trainer: --val-every counts steps or epochs; a resumed run validates as an unbroken one") {
+  const test::TempDir dir;
+  TrainOptions options = toy_options();
+  options.val_every = "4";
+  Run whole(options, dir / "whole");
+  const TrainResult expected = whole.train();
+  std::vector<int64_t> validated;
+  std::istringstream lines(test::read_text(dir / "whole/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    if (const Json json = Json::parse(line); json.contains("score")) validated.push_back(json.at("step"));
+  }
+  CHECK(validated == std::vector<int64_t>{4, 8, 12, 16, 20, 24});
+  for (const int64_t stop : {7, 12, 13}) {
+    const fs::path path = dir / ("cut" + std::to_string(stop));
+    {
+      Run cut(options, path);
+      cut.task.break_at = stop;
+      expect_error(ExitCode::kNumbers, "nan", [&] { cut.train(); });
+    }
+    Run resumed(options, path, OutputMode::kResume);
+    CHECK(resumed.train().best_value == expected.best_value);
+    CHECK(same(resumed.task.weight, whole.task.weight));
+    CHECK(deterministic_metrics(path / "metrics.jsonl") == deterministic_metrics(dir / "whole/metrics.jsonl"));
+  }
+  CHECK(parse_val_every("").epochs == 1);
+  CHECK(parse_val_every("2epochs").epochs == 2);
+  CHECK(parse_val_every("1epoch").epochs == 1);
+  for (const char* wrong : {"0", "epochs", "2ep", "0epochs", "1.5epochs", "-1"}) expect_error(ExitCode::kUsage, "--val-every", [&] { parse_val_every(wrong); });
+}
+
+TEST_CASE("trainer: --early-stop ends after validations without a new best, and keeps the best weights") {
+  const test::TempDir dir;
+  TrainOptions options = toy_options();
+  options.epochs = 50;
+  options.early_stop = 3;
+  for (const char* every : {"", "4"}) {
+    options.val_every = every;
+    Run run(options, dir / (std::string("run") + every));
+    run.task.fixed_score = true;
+    const TrainResult result = run.train();
+    CHECK(result.end == TrainEnd::kFinished);
+    CHECK(result.best_epoch == 0);
+    CHECK(result.steps == (*every == 0 ? 24 : 16));  // the first validation is the best, three more are not
+  }
 }
 
 TEST_CASE("trainer: --save-every is parsed strictly") {

@@ -63,5 +63,13 @@ TEST_CASE("options: what does not fit together is refused with the flag's name")
   refused("--crop-scale", [](Options& o) { o.data.crop_scale = "0:1"; });
   refused("--crop-scale", [](Options& o) { o.data.crop_scale = "0.5"; });
   refused("--lr-min", [](Options& o) { o.train.lr_min = 1; });
+  refused("--lr-milestones", [](Options& o) { o.train.lr_scheduler = "multistep"; });
+  refused("--lr-milestones", [](Options& o) { o.train.lr_milestones = {3}; });
+  refused("--lr-milestones must rise", [](Options& o) {
+    o.train.lr_scheduler = "multistep";
+    o.train.lr_milestones = {3, 3};
+  });
+  refused("--lr-scale", [](Options& o) { o.train.lr_scale = {"layer1.*"}; });
+  refused("--val-every", [](Options& o) { o.train.val_every = "often"; });
   refused("multiple", [](Options& o) { o.size_multiple = 5; });
 }

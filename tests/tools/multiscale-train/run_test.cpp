@@ -113,6 +113,103 @@ TEST_CASE("multiscale-train: a run starts from another's weights, and says what 
   CHECK(here.run(here / "partial", {"--init", (here / "first").string(), "--arch", "resnet32", "--init-partial"}).code == 0);
 }
 
+TEST_CASE("multiscale-train: normalisation comes from flags, from the artifact that is started from, or from the data") {
+  const Playground here;
+  const auto preprocessing = [&](const std::string& name, const std::vector<std::string>& flags) {
+    const ProcessResult result = here.run(here / name, flags);
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+    return read_manifest(here / name).model.at("preprocessing");
+  };
+  const Json own = preprocessing("own", {});
+  const Json told = preprocessing("told", {"--mean", "0.25", "--std", "128/256"});
+  CHECK(told.at("mean") == Json({0.25}));
+  CHECK(told.at("std") == Json({0.5}));
+  CHECK(own.at("mean") != told.at("mean"));
+  CHECK(preprocessing("inherited", {"--init", (here / "told").string()}) == told);
+  CHECK(preprocessing("partly", {"--init", (here / "told").string(), "--std", "2"}).at("mean") == told.at("mean"));
+  CHECK(preprocessing("bare", {"--init", (here / "told/model.safetensors").string()}) == own);
+  CHECK(here.run(here / "none", {"--std", "0"}).code == 2);
+  CHECK(here.run(here / "none", {"--mean", "1,2"}).code == 2);
+}
+
+TEST_CASE("multiscale-train: --init-overlay lays some tensors over those of --init") {
+  const Playground here;
+  REQUIRE(here.run(here / "a").code == 0);
+  REQUIRE(here.run(here / "b", {"--mean", "0"}).code == 0);
+  const SafetensorsFile a(here / "a/model.safetensors"), b(here / "b/model.safetensors");
+  {
+    // b's first batch norm alone.
+    std::vector<TensorSpec> specs;
+    for (const TensorInfo& tensor : b.tensors()) {
+      if (tensor.name.starts_with("bn1.")) specs.push_back({tensor.name, tensor.dtype, tensor.shape});
+    }
+    SafetensorsWriter writer(here / "bn.safetensors", specs, {});
+    for (const TensorSpec& spec : specs) writer.write(b.bytes(*b.find(spec.name)));
+    writer.commit();
+  }
+  const std::vector<std::string> still = {"--init", (here / "a").string(), "--init-overlay", (here / "bn.safetensors").string(), "--lr", "1e-30", "--freeze-batch-norm"};
+  const ProcessResult result = here.run(here / "c", still);
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  CHECK_THAT(result.err, Catch::Contains("init: 5 of "));
+  const SafetensorsFile c(here / "c/model.safetensors");
+  const auto same = [&](const SafetensorsFile& x, const char* name) {
+    const auto p = x.bytes(*x.find(name)), q = c.bytes(*c.find(name));
+    return std::equal(p.begin(), p.end(), q.begin(), q.end());
+  };
+  CHECK(same(b, "bn1.running_mean"));
+  CHECK(same(b, "bn1.weight"));
+  CHECK(same(a, "layer1.0.bn1.running_mean"));
+  CHECK(same(a, "conv1.weight"));
+  const Manifest manifest = read_manifest(here / "c");
+  REQUIRE(manifest.inputs.size() == 3);
+  CHECK(manifest.inputs[2].role == "init_overlay");
+  CHECK(here.run(here / "none", {"--init-overlay", (here / "bn.safetensors").string()}).code == 2);
+  const ProcessResult other = here.run(here / "none", {"--arch", "resnet32", "--init", (here / "a").string(), "--init-partial", "--init-overlay", (here / "nothing").string()});
+  CHECK(other.code == 3);
+}
+
+TEST_CASE("multiscale-train: what is frozen stays to the bit, statistics included; the rest moves") {
+  const Playground here;
+  REQUIRE(here.run(here / "first").code == 0);
+  const ProcessResult result = here.run(here / "head", {"--init", (here / "first").string(), "--freeze", "conv1.*", "--freeze", "bn1.*", "--freeze", "layer?.*"});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  const SafetensorsFile before(here / "first/model.safetensors"), after(here / "head/model.safetensors");
+  for (const TensorInfo& tensor : before.tensors()) {
+    INFO(tensor.name);
+    const auto a = before.bytes(tensor), b = after.bytes(*after.find(tensor.name));
+    CHECK(std::equal(a.begin(), a.end(), b.begin(), b.end()) == !tensor.name.starts_with("linear."));
+  }
+  const ProcessResult none = here.run(here / "none", {"--freeze", "features.*"});
+  CHECK(none.code == 2);
+  CHECK_THAT(none.err, Catch::Contains("--freeze 'features.*': no parameter has such a name") && Catch::Contains("'conv1.weight' to 'linear.bias'"));
+  CHECK_FALSE(fs::exists(here / "none"));
+}
+
+TEST_CASE("multiscale-train: --max-steps and --early-stop end a run as an artifact") {
+  const Playground here;
+  const ProcessResult few = here.run(here / "few", {"--max-steps", "3", "--val-every", "5epochs"});
+  INFO(few.err);
+  REQUIRE(few.code == 0);
+  CHECK(read_manifest(here / "few").metrics.at("train_steps") == 3);
+  const ProcessResult planned = here.run(here / "plan", {"--max-steps", "3", "--dry-run", "--json"});
+  REQUIRE(planned.code == 0);
+  CHECK(Json::parse(planned.out).at("multiply_adds") == read_manifest(here / "few").metrics.at("train_multiply_adds"));
+  // At a learning rate of nothing no validation after the first is better.
+  const ProcessResult stale = here.run(here / "stale", {"--lr", "1e-30", "--val-every", "2", "--early-stop", "2", "--freeze-batch-norm"});
+  INFO(stale.err);
+  REQUIRE(stale.code == 0);
+  CHECK_THAT(stale.err, Catch::Contains("early stop: no new best in 2 validations"));
+  const Manifest manifest = read_manifest(here / "stale");
+  CHECK(manifest.metrics.at("best_epoch") == 1);
+  CHECK(manifest.metrics.at("train_steps") == 6);
+  const SafetensorsFile weights(here / "stale/model.safetensors");
+  const auto mean = weights.bytes(*weights.find("bn1.running_mean"));
+  CHECK(std::all_of(mean.begin(), mean.end(), [](uint8_t byte) { return byte == 0; }));
+}
+
 TEST_CASE("multiscale-train: options of an architecture make another network, whose dropout repeats with the seed") {
   const Playground here;
   write_file_atomic(here / "narrow.json", R"({"width_multiplier": 0.1, "depth_multiplier": 0.1})");
@@ -164,16 +261,17 @@ TEST_CASE("multiscale-train: every flag that is to change the training does") {
     return test::read_text(here / name / "model.safetensors");
   };
   const std::string expected = train("default", {});
-  CHECK(train("again", {"--workers", "0", "--log-interval", "3", "--eval-sizes", "12"}) == expected);
+  CHECK(train("again", {"--workers", "0", "--log-interval", "3", "--eval-sizes", "12", "--val-every", "2", "--early-stop", "50"}) == expected);
   const std::vector<std::vector<std::string>> changes = {
       {"--crop-scale", "1:1"}, {"--hflip", "0"}, {"--arch", "resnet32"}, {"--label-smoothing", "0.1"}, {"--sampler", "ssc-fbs"}, {"--sampler", "msc-fbs"},
       {"--sizes", "8:20:3"}, {"--curriculum", "linear", "--curriculum-from", "8:8"}, {"--curriculum", "stages", "--curriculum-stages", "8,16"},
       {"--batch-size", "50"}, {"--opt", "sgd"}, {"--opt", "adamw"}, {"--lr", "0.2"}, {"--lr-min", "0.01"}, {"--lr-warmup-epochs", "0"}, {"--lr-scheduler", "constant"},
       {"--momentum", "0.8"}, {"--weight-decay", "0"}, {"--norm-weight-decay", "0.1"}, {"--grad-accum-steps", "2"}, {"--clip-grad-norm", "0.1"},
       {"--interpolation", "bicubic"}, {"--auto-augment", "ra"}, {"--auto-augment", "ta_wide"}, {"--color-jitter", "0.4"}, {"--random-erase", "0.5"}, {"--mixup-alpha", "0.2"},
-      {"--cutmix-alpha", "1"}, {"--ra-reps", "3"}};
+      {"--cutmix-alpha", "1"}, {"--ra-reps", "3"}, {"--lr-scheduler", "linear"}, {"--lr-scheduler", "multistep", "--lr-milestones", "1"}, {"--lr-update", "epoch"},
+      {"--lr-warmup-steps", "1"}, {"--lr-warmup-init", "0.05"}, {"--no-weight-decay", "conv1.weight"}, {"--lr-scale", "layer1.*=0.5"}, {"--freeze", "layer1.*"}, {"--max-steps", "3"}};
   for (size_t i = 0; i < changes.size(); ++i) {
-    INFO(changes[i][0] << " " << changes[i][1]);
+    INFO(changes[i][0] << " " << changes[i].back());
     CHECK(train("run" + std::to_string(i), changes[i]) != expected);
   }
 }
