@@ -44,12 +44,13 @@ void clear(const fs::path& directory) {
 
 }  // namespace
 
-OutputDirectory::OutputDirectory(fs::path path, OutputMode mode) : path_(std::move(path)), mode_(mode) {
+OutputDirectory::OutputDirectory(fs::path path, OutputMode mode, bool is_follower) : path_(std::move(path)), mode_(mode), opened_(is_follower) {
   // A trailing slash would make the parent of the directory the directory itself.
   if (!path_.has_filename()) path_ = path_.parent_path();
   FT_REQUIRE_USAGE(!path_.empty(), "--out: expected a directory to make, found ''");
   try {
     existed_ = fs::exists(path_);
+    if (is_follower) return;
     if (existed_) {
       FT_REQUIRE_USAGE(fs::is_directory(path_), "--out '{}' exists and is not a directory", path_.string());
       // A run killed at its very beginning leaves nothing but half an options.json.

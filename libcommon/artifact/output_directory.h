@@ -26,7 +26,8 @@ class OutputDirectory {
   // Looks only: creates and removes nothing but a trial entry in the parent and what a killed run left of options.json.
   // Error(kUsage): it exists and `mode` is kCreate; it exists and no run of ours made it (any mode); another process works on it.
   // Error(kMachine) or Error(kInput): it cannot be written.
-  OutputDirectory(std::filesystem::path path, OutputMode mode);
+  // A follower is another process of the run whose leader makes the directory: it reads, and neither checks, locks nor writes.
+  OutputDirectory(std::filesystem::path path, OutputMode mode, bool is_follower = false);
   ~OutputDirectory();
   OutputDirectory(const OutputDirectory&) = delete;
   OutputDirectory& operator=(const OutputDirectory&) = delete;
@@ -36,7 +37,7 @@ class OutputDirectory {
   bool finished() const;                          // resuming, and the manifest is there
   std::optional<RunRecord> recorded() const;      // what options.json says; nothing when it is not there yet
 
-  // Makes the directory (after clearing an old one with kOverwrite), locks it and writes options.json. Later calls do nothing.
+  // Makes the directory (after clearing an old one with kOverwrite), locks it and writes options.json. Later calls, and a follower's, do nothing.
   void open(const RunRecord& record);
 
  private:
@@ -45,7 +46,7 @@ class OutputDirectory {
   std::filesystem::path path_;
   OutputMode mode_;
   bool existed_ = false;
-  bool opened_ = false;
+  bool opened_ = false;  // or not ours to open
   int lock_fd_ = -1;
 };
 

@@ -28,12 +28,14 @@ Log::Log(std::FILE* out, LogLevel level) : Log(out, level, is_terminal(out), wan
 Log::Log(std::FILE* out, LogLevel level, bool terminal, bool color) : out_(out), level_(level), terminal_(terminal), color_(color) {}
 
 void Log::error(std::string_view message) { write("error: ", "\033[1;31m", message); }
-void Log::notice(std::string_view message) { write("", "", message); }
+void Log::notice(std::string_view message) {
+  if (level_ > LogLevel::kSilent) write("", "", message);
+}
 void Log::warn(std::string_view message) {
-  if (level_ != LogLevel::kQuiet) write("warning: ", "\033[1;33m", message);
+  if (level_ > LogLevel::kQuiet) write("warning: ", "\033[1;33m", message);
 }
 void Log::info(std::string_view message) {
-  if (level_ != LogLevel::kQuiet) write("", "", message);
+  if (level_ > LogLevel::kQuiet) write("", "", message);
 }
 void Log::debug(std::string_view message) {
   if (level_ == LogLevel::kVerbose) write("", "\033[2m", message);
@@ -58,7 +60,7 @@ void Log::write(std::string_view prefix, std::string_view color, std::string_vie
 }
 
 void Log::status_line(std::string_view text) {
-  if (level_ == LogLevel::kQuiet) return;
+  if (level_ <= LogLevel::kQuiet) return;
   const std::lock_guard lock(mutex_);
   if (!terminal_) {
     if (text.empty()) return;

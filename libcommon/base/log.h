@@ -10,7 +10,7 @@
 
 namespace fettle {
 
-enum class LogLevel : int { kQuiet = 0, kNormal = 1, kVerbose = 2 };
+enum class LogLevel : int { kSilent = -1, kQuiet = 0, kNormal = 1, kVerbose = 2 };
 
 class Log {
  public:
@@ -19,7 +19,7 @@ class Log {
   Log(std::FILE* out, LogLevel level, bool terminal, bool color);
 
   void error(std::string_view message);   // always
-  void notice(std::string_view message);  // always, also with -q: what a user must not miss
+  void notice(std::string_view message);  // also with -q: what a user must not miss; but not where another process says it (kSilent)
   void warn(std::string_view message);    // unless quiet
   void info(std::string_view message);    // unless quiet
   void debug(std::string_view message);   // with -v

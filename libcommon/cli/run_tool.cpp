@@ -132,12 +132,14 @@ Json judged(const std::vector<std::string>& conditions, const Json& metrics, Log
   return results;
 }
 
-int finish(Report report, const CommonOptions& common, const ToolInfo& info, Log& log) {
+int finish(Report report, const RunContext& context) {
+  if (!context.launch.is_first()) return static_cast<int>(report.code);
+  const CommonOptions& common = context.common;
   Json required = Json::array();
-  if (report.code == ExitCode::kDone && !common.dry_run) required = judged(common.require, report.metrics, log, report.code);
+  if (report.code == ExitCode::kDone && !common.dry_run) required = judged(common.require, report.metrics, context.log, report.code);
   if (common.json) {
     Json object = report.result;
-    object["tool"] = info.name;
+    object["tool"] = context.tool.name;
     object["exit_code"] = static_cast<int>(report.code);
     if (!report.artifact.empty()) object["artifact"] = report.artifact.string();
     if (!report.metrics.empty()) object["metrics"] = report.metrics;
@@ -183,12 +185,14 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
   if (!common.completion.empty()) return print(completion_script(common.completion, info, table)), 0;
 
   RunContext context{.tool = info, .log = log, .common = common};
+  if (info.several_processes) context.launch = read_launch();
+  if (!context.launch.is_first()) log.set_level(LogLevel::kSilent);
   context.started_utc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
   std::optional<OutputDirectory> output;
   std::optional<RunRecord> before;
   if (info.makes_artifact && !common.dry_run && !common.print_config) {
     FT_REQUIRE_USAGE(!common.out.empty(), "--out DIR is needed: the artifact to make");
-    output.emplace(common.out, output_mode(common));
+    output.emplace(common.out, output_mode(common), /*is_follower=*/!context.launch.is_first());
     context.output = &*output;
     before = output->recorded();
     if (before) adopt_record(*before, table, common.out);
@@ -206,7 +210,7 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
   body.validate();
   if (common.print_config) return print(table.config().dump(1) + "\n"), 0;
 
-  if (hooks.start) hooks.start(common, log);
+  if (hooks.start) hooks.start(common, context.launch, log);
   if (info.computes && !common.seed) {
     common.seed = draw_seed();
     context.record.drawn.push_back("seed");
@@ -218,10 +222,10 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
     require_same_options(*before, context.record, common);
     if (output->finished()) {
       log.info(fmt::format("{} is finished; nothing to do", common.out));
-      return finish(report_of_finished(output->path()), common, info, log);
+      return finish(report_of_finished(output->path()), context);
     }
   }
-  return finish(body.run(context), common, info, log);
+  return finish(body.run(context), context);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "artifact/manifest.h"
 #include "artifact/output_directory.h"
 #include "base/errors.h"
+#include "base/launch.h"
 #include "base/log.h"
 #include "cli/flags.h"
 
@@ -25,6 +26,7 @@ struct ToolInfo {
   std::string positional_usage = "";  // "COMMAND PATH..."
   bool makes_artifact = false;        // has --out, --resume, --overwrite
   bool computes = false;              // has --seed, --device, --threads, --deterministic
+  bool several_processes = false;     // reads the launcher's environment; rank 0 writes the artifact and speaks
 };
 
 // Flags that tools share. Fields of groups that a tool does not have keep their defaults.
@@ -51,6 +53,7 @@ struct RunContext {
   RunRecord record;                   // options as the manifest records them
   std::vector<ArtifactInput> inputs;  // the tool adds what it reads
   std::string started_utc;
+  Launch launch;
 
   uint64_t seed() const { return static_cast<uint64_t>(common.seed.value()); }
   // A manifest with tool, options, drawn, inputs and run filled in.
@@ -69,7 +72,7 @@ struct Report {
 // What the LibTorch tools add, so that cli knows no LibTorch.
 struct ToolHooks {
   // Runs once before the tool: chooses the device, sets threads, and writes what it chose into CommonOptions.
-  std::function<void(CommonOptions&, Log&)> start;
+  std::function<void(CommonOptions&, const Launch&, Log&)> start;
   // Explains a library's exception as an Error, if it can.
   std::function<std::optional<Error>(const std::exception&)> explain;
 };

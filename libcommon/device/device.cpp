@@ -5,6 +5,7 @@
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -92,7 +93,7 @@ DeviceChoice choose_device(const DeviceRequest& request, const CudaDriver& drive
 
 Session start(const DeviceOptions& options) {
   const DeviceRequest request = parse_device(options.device);
-  const int64_t threads = options.threads.value_or(available_cpus());
+  const int64_t threads = options.threads.value_or(std::max<int64_t>(1, available_cpus() / options.local_processes));
   FT_REQUIRE_USAGE(threads >= 1 && threads <= 4096, "--threads must be 1 to 4096, not {}", threads);
   check_libtorch_version(aoti_torch_abi_version(), TORCH_ABI_VERSION);
   const std::string isa = choose_isa_name();

@@ -31,8 +31,9 @@ DeviceChoice choose_device(const DeviceRequest& request, const CudaDriver& drive
 
 struct DeviceOptions {
   std::string device = "auto";
-  std::optional<int64_t> threads;  // none: available_cpus()
+  std::optional<int64_t> threads;  // none: available_cpus(), or this process's share
   bool deterministic = false;
+  int local_processes = 1;         // of this run on this machine, which share the CPUs
 };
 
 struct Session {

@@ -70,8 +70,13 @@ kernels::NormActivation norm_activation(Activation activation) {
 at::Tensor BatchNorm::forward(const at::Tensor& x, Activation activation, const at::Tensor& residual) {
   if (is_training()) num_batches_tracked += 1;
   const kernels::NormActivation fused = norm_activation(activation);
+  if (group_ != nullptr && !ops::norm_act_takes(x, residual, fused)) {
+    const ops::NormAct settings{is_training(), options_.momentum, options_.eps, kernels::NormActivation::kNone, group_};
+    at::Tensor y = ops::norm_act(settings, x.contiguous(at::MemoryFormat::ChannelsLast), weight, bias, running_mean, running_var);
+    return activate(residual.defined() ? y + residual : y, activation);
+  }
   if (ops::norm_act_takes(x, residual, fused)) {
-    const ops::NormAct settings{is_training(), options_.momentum, options_.eps, fused};
+    const ops::NormAct settings{is_training(), options_.momentum, options_.eps, fused, group_};
     const at::Tensor y = ops::norm_act(settings, x, weight, bias, running_mean, running_var, residual);
     return activation == Activation::kSilu ? activate(y, activation) : y;
   }
@@ -95,6 +100,21 @@ void set_training_mode(Module& module, bool on, bool freeze_batch_norm) {
     const auto* norm = dynamic_cast<BatchNorm*>(&m);
     if (norm != nullptr && (freeze_batch_norm || !norm->weight.requires_grad())) m.eval();
   });
+}
+
+void synchronise_batch_norms(Module& module, const ProcessGroup& group) {
+  visit(module, [&](Module& m) {
+    if (auto* norm = dynamic_cast<BatchNorm*>(&m)) norm->synchronise(&group);
+  });
+}
+
+std::vector<at::Tensor> moving_statistics(Module& module) {
+  std::vector<at::Tensor> statistics;
+  visit(module, [&](Module& m) {
+    const auto* norm = dynamic_cast<BatchNorm*>(&m);
+    if (norm != nullptr && norm->is_training()) statistics.insert(statistics.end(), {norm->running_mean, norm->running_var});
+  });
+  return statistics;
 }
 
 void reset_batch_norms(Module& module) {

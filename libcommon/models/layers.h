@@ -2,6 +2,7 @@
 // The layers that networks are made of: LibTorch's operators under the public libraries' tensor names. torch::nn's
 // constructors draw weights from the global generator; these start at fixed values, and each network draws its own.
 
+#include "dist/process_group.h"
 #include "models/module.h"
 
 namespace fettle {
@@ -51,6 +52,7 @@ class BatchNorm : public Module {
   // activation(norm(x) + residual); an undefined residual is none.
   at::Tensor forward(const at::Tensor& x, Activation activation = Activation::kNone, const at::Tensor& residual = {});
   void reset();  // to what a new one holds
+  void synchronise(const ProcessGroup* group) { group_ = group; }  // statistics over the batches of all its processes
 
   at::Tensor weight, bias;               // [C], ones and zeros
   at::Tensor running_mean, running_var;  // [C], zeros and ones
@@ -58,6 +60,7 @@ class BatchNorm : public Module {
 
  private:
   BatchNormOptions options_;
+  const ProcessGroup* group_ = nullptr;
 };
 
 // x: [..., in] -> [..., out].
@@ -117,6 +120,12 @@ int64_t round_channels(double channels, int64_t divisor = 8);
 
 // train(on) of the module, but batch norm whose weight does not train, or all of it, keeps to its running statistics.
 void set_training_mode(Module& module, bool on, bool freeze_batch_norm);
+
+// Every BatchNorm of the module takes its training statistics from the batches of all processes; the group outlives the module's use.
+void synchronise_batch_norms(Module& module, const ProcessGroup& group);
+
+// Running means and variances of the module's BatchNorms that training moves.
+std::vector<at::Tensor> moving_statistics(Module& module);
 
 // reset() of every BatchNorm in the module.
 void reset_batch_norms(Module& module);

@@ -77,7 +77,7 @@ class WindowAttention : public Module {
     y = to_windows(y);
 
     const int64_t num_windows = y.size(0);
-    const at::Tensor qkv = qkv_->forward(y).view({num_windows, kWindowPixels, 3, num_heads_, kHeadChannels}).permute({2, 0, 3, 1, 4});  // [3, windows, heads, N, D]
+    const std::vector<at::Tensor> qkv = qkv_->forward(y).view({num_windows, kWindowPixels, 3, num_heads_, kHeadChannels}).permute({2, 0, 3, 1, 4}).unbind(0);  // 3 of [windows, heads, N, D]
     at::Tensor attention = at::matmul(qkv[0] * std::pow(kHeadChannels, -0.5), qkv[1].transpose(-2, -1));
     attention = attention + table_.index_select(0, index_).view({kWindowPixels, kWindowPixels, num_heads_}).permute({2, 0, 1}).unsqueeze(0);
     if (shifted) {

@@ -38,7 +38,8 @@ class Attention : public Module {
 
   at::Tensor forward(const at::Tensor& x) const {
     const int64_t batch = x.size(0), tokens = x.size(1), width = x.size(2);
-    const at::Tensor qkv = qkv_->forward(x).view({batch, tokens, 3, num_heads_, width / num_heads_}).permute({2, 0, 3, 1, 4});  // [3, B, heads, N, D]
+    // Unbound in one piece: the gradient of three selections would be three tensors of the whole size, and their sum.
+    const std::vector<at::Tensor> qkv = qkv_->forward(x).view({batch, tokens, 3, num_heads_, width / num_heads_}).permute({2, 0, 3, 1, 4}).unbind(0);  // 3 of [B, heads, N, D]
     const at::Tensor y = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);
     return proj_->forward(y.transpose(1, 2).reshape({batch, tokens, width}));
   }

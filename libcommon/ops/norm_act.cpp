@@ -35,6 +35,15 @@ void check(kernels::Status status) { check_kernel(status, "norm_act"); }
 // What a forward pass leaves for the backward one, [4, C] in the weight's type.
 enum AffineRow : int64_t { kMean, kInvStd, kScale, kShift, kAffineRows };
 
+// Values a channel of all processes of the group, after the sums of each are added in place. sums: [2 C + 1], the last one is for the count.
+double add_up(const ProcessGroup* group, const at::Tensor& sums, int64_t rows) {
+  if (group == nullptr) return static_cast<double>(rows);
+  double& count = sums.mutable_data_ptr<double>()[sums.numel() - 1];
+  count = static_cast<double>(rows);
+  group->sum(sums);
+  return count;
+}
+
 struct RunningStatistics {
   at::Tensor mean, var;  // [C]
 };
@@ -45,22 +54,28 @@ void by_type(const at::Tensor& numbers, const F& f) {
   numbers.scalar_type() == at::kDouble ? f(double{}) : f(float{});
 }
 
+struct Affine {
+  at::Tensor rows;  // [4, C]
+  double count;     // values a channel that the statistics are of
+};
+
 // Statistics of the batch, which also move the running ones, or the running ones.
-at::Tensor affine_of(const NormAct& settings, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const RunningStatistics& running) {
+Affine affine_of(const NormAct& settings, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const RunningStatistics& running) {
   const kernels::NormActShape shape = shape_of(x, settings.activation);
   at::Tensor sums;
+  auto count = static_cast<double>(shape.rows);
   if (settings.batch_statistics) {
-    FT_CHECK(shape.rows > 1, "batch statistics of {} values a channel", shape.rows);
-    sums = at::empty({2, shape.channels}, at::kDouble);
+    sums = at::empty({2 * shape.channels + 1}, at::kDouble);
     const at::Tensor workspace = workspace_of(shape);
     check(kernels::norm_act_sums({}, shape, {x.const_data_ptr(), sums.mutable_data_ptr<double>(), workspace.mutable_data_ptr<double>()}, {}));
+    count = add_up(settings.group, sums, shape.rows);
+    FT_CHECK(count > 1, "batch statistics of {} values a channel", count);
   }
   const at::Tensor affine = at::empty({kAffineRows, shape.channels}, weight.options().requires_grad(false));
   by_type(weight, [&](auto type) {
     using P = decltype(type);
     const P *w = weight.const_data_ptr<P>(), *b = bias.const_data_ptr<P>();
     P *mean_of = running.mean.mutable_data_ptr<P>(), *variance_of = running.var.mutable_data_ptr<P>(), *to = affine.mutable_data_ptr<P>();
-    const auto count = static_cast<double>(shape.rows);
     for (int64_t c = 0; c < shape.channels; ++c) {
       double mean = mean_of[c], variance = variance_of[c];
       if (settings.batch_statistics) {
@@ -79,27 +94,28 @@ at::Tensor affine_of(const NormAct& settings, const at::Tensor& x, const at::Ten
       to[kShift * shape.channels + c] = static_cast<P>(b[c] - mean * scale);
     }
   });
-  return affine;
+  return {affine, count};
 }
 
 // [4, C]: the weight's and bias's gradients; slope and offset of dx.
 enum GradientRow : int64_t { kDWeight, kDBias, kSlope, kOffset, kGradientRows };
 
-at::Tensor channel_gradients(const at::Tensor& affine, const at::Tensor& sums, int64_t rows) {
+// own: the sums of this process, whose share of the weight's and bias's gradients this is; all: those of the whole batch of `count` values.
+at::Tensor channel_gradients(const at::Tensor& affine, const at::Tensor& own, const at::Tensor& all, double count) {
   const int64_t channels = affine.size(1);
   at::Tensor gradients = at::empty({kGradientRows, channels}, affine.options());
   by_type(affine, [&](auto type) {
     using P = decltype(type);
     const P* of = affine.const_data_ptr<P>();
-    const double* sum = sums.const_data_ptr<double>();
+    const double *own_sum = own.const_data_ptr<double>(), *all_sum = all.const_data_ptr<double>();
     P* to = gradients.mutable_data_ptr<P>();
     for (int64_t c = 0; c < channels; ++c) {
-      const double inv_std = of[kInvStd * channels + c], dbias = sum[c];
-      const double dweight = (sum[channels + c] - of[kMean * channels + c] * dbias) * inv_std, share = of[kScale * channels + c] / -static_cast<double>(rows);
-      to[kDWeight * channels + c] = static_cast<P>(dweight);
-      to[kDBias * channels + c] = static_cast<P>(dbias);
-      to[kSlope * channels + c] = static_cast<P>(share * inv_std * dweight);
-      to[kOffset * channels + c] = static_cast<P>(share * dbias);
+      const double mean = of[kMean * channels + c], inv_std = of[kInvStd * channels + c], share = of[kScale * channels + c] / -count;
+      const auto dweight = [&](const double* sum) { return (sum[channels + c] - mean * sum[c]) * inv_std; };
+      to[kDWeight * channels + c] = static_cast<P>(dweight(own_sum));
+      to[kDBias * channels + c] = static_cast<P>(own_sum[c]);
+      to[kSlope * channels + c] = static_cast<P>(share * inv_std * dweight(all_sum));
+      to[kOffset * channels + c] = static_cast<P>(share * all_sum[c]);
     }
   });
   return gradients;
@@ -112,7 +128,7 @@ class NormActFunction : public torch::autograd::Function<NormActFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::optional<at::Tensor>& residual,
                             const RunningStatistics& running, const NormAct& settings) {
     const kernels::NormActShape shape = shape_of(x, settings.activation);
-    const at::Tensor affine = affine_of(settings, x, weight, bias, running);
+    const auto [affine, count] = affine_of(settings, x, weight, bias, running);
     at::Tensor y = at::empty_like(x);
     const void* added = residual ? residual->const_data_ptr() : nullptr;
     check(kernels::norm_act_forward({}, shape, {x.const_data_ptr(), added, row(affine, kScale), row(affine, kShift), y.mutable_data_ptr()}, {}));
@@ -121,6 +137,8 @@ class NormActFunction : public torch::autograd::Function<NormActFunction> {
     ctx->saved_data["activation"] = static_cast<int64_t>(settings.activation);
     ctx->saved_data["batch_statistics"] = settings.batch_statistics;
     ctx->saved_data["residual"] = residual.has_value();
+    ctx->saved_data["count"] = count;
+    ctx->saved_data["group"] = static_cast<int64_t>(reinterpret_cast<intptr_t>(settings.batch_statistics ? settings.group : nullptr));
     return y;
   }
 
@@ -133,7 +151,7 @@ class NormActFunction : public torch::autograd::Function<NormActFunction> {
     // The masked gradient is the residual's; without an activation that is dy itself.
     const bool is_masked = shape.activation != NormActivation::kNone;
     const at::Tensor g = has_residual && is_masked ? at::empty_like(x) : at::Tensor();
-    const at::Tensor sums = at::empty({2, shape.channels}, at::kDouble), workspace = workspace_of(shape);
+    const at::Tensor sums = at::empty({2 * shape.channels + 1}, at::kDouble), workspace = workspace_of(shape);
     check(kernels::norm_act_gradient_sums({}, shape,
                                           {.dy = dy.const_data_ptr(),
                                            .x = x.const_data_ptr(),
@@ -144,7 +162,10 @@ class NormActFunction : public torch::autograd::Function<NormActFunction> {
                                            .sums = sums.mutable_data_ptr<double>(),
                                            .workspace = workspace.mutable_data_ptr<double>()},
                                           {}));
-    const at::Tensor channels = channel_gradients(affine, sums, shape.rows);
+    const auto* group = reinterpret_cast<const ProcessGroup*>(static_cast<intptr_t>(ctx->saved_data["group"].toInt()));
+    const at::Tensor all = group == nullptr ? sums : sums.clone();
+    add_up(group, all, shape.rows);
+    const at::Tensor channels = channel_gradients(affine, sums, all, ctx->saved_data["count"].toDouble());
     at::Tensor dx;
     if (ctx->needs_input_grad(0)) {
       dx = at::empty_like(x);

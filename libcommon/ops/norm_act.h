@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "dist/process_group.h"
 #include "kernels/norm_act/norm_act.h"
 
 namespace fettle::ops {
@@ -12,6 +13,7 @@ struct NormAct {
   double momentum = 0.1;         // weight of the batch in the running statistics
   double eps = 1e-5;
   kernels::NormActivation activation = kernels::NormActivation::kNone;
+  const ProcessGroup* group = nullptr;  // whose batches together are the batch; outlives the backward pass
 };
 
 // Whether norm_act takes these: x is [B, C, H, W] on the CPU, channels-last, fp32, bf16 or fp64; a residual is like x in all of it

@@ -12,7 +12,7 @@ namespace fettle {
 void bind(FlagTable& table, TrainOptions& options) {
   table.group("Training");
   table.flag("epochs", options.epochs, "passes over the training data").range(1, 1e6).common();
-  table.flag("batch-size", options.batch_size, "samples a step, at the base size where sizes vary").range(1, 1e6).common();
+  table.flag("batch-size", options.batch_size, "samples a step, of all processes together; at the base size where sizes vary").range(1, 1e6).common();
   table.flag("opt", options.opt, "optimiser").choices({"sgd", "sgd_nesterov", "adamw"});
   table.flag("lr", options.lr, "peak learning rate").above(0).common();
   table.flag("lr-scheduler", options.lr_scheduler, "course of the learning rate after the warm-up").choices({"cosine", "linear", "multistep", "constant"});
@@ -43,6 +43,9 @@ void bind(FlagTable& table, TrainOptions& options) {
       .default_text("every epoch and every 5min")
       .not_recorded();
   table.flag("log-interval", options.log_interval, "steps between lines of metrics.jsonl").range(1, 1e6).not_recorded();
+  table.group("Several processes (torchrun, srun, or RANK, WORLD_SIZE and MASTER_ADDR in the environment)");
+  table.flag("sync-batch-norm", options.sync_batch_norm, "batch norm's statistics are of the whole batch, not of each process's share");
+  table.flag("rank-timeout", options.rank_timeout, "how long a process waits for the others before it ends").range(1, 86400).unit("s").not_recorded();
 }
 
 void validate(const TrainOptions& options) {

@@ -40,6 +40,8 @@ struct TrainOptions {
   std::optional<int64_t> early_stop;
   std::string save_every;
   int64_t log_interval = 50;
+  bool sync_batch_norm = false;
+  double rank_timeout = 60;
 };
 
 void bind(FlagTable& table, TrainOptions& options);

@@ -28,14 +28,28 @@ void keep_freed_memory() {
 
 ToolHooks torch_tool_hooks() {
   return {.start =
-              [](CommonOptions& common, Log& log) {
+              [](CommonOptions& common, const Launch& launch, Log& log) {
                 keep_freed_memory();
-                const Session session = start({common.device, common.threads, common.deterministic});
+                const Session session = start({common.device, common.threads, common.deterministic, launch.local_size});
                 common.device = session.device.str();
                 common.threads = session.threads;
                 log.info("device: " + session.why);
               },
           .explain = explain_exception};
+}
+
+void agree_on_options(RunContext& context, const ProcessGroup& group) {
+  if (group.size() == 1) return;
+  FT_REQUIRE_USAGE(context.common.device == "cpu", "{} processes compute on CPUs only, not on {}: --device cpu", group.size(), context.common.device);
+  const Json first = Json::parse(group.broadcast(context.record.options.dump()));
+  for (const auto& [key, value] : context.record.options.items()) {
+    const bool is_drawn = key == "seed" && !context.record.drawn.empty();
+    if (is_drawn || key == "threads") continue;
+    FT_REQUIRE_USAGE(first.contains(key) && first.at(key) == value, "started with {} {}, rank 0 with {}", key, value.dump(),
+                     first.contains(key) ? first.at(key).dump() : "none");
+  }
+  context.common.seed = first.at("seed").get<int64_t>();
+  context.record.options["seed"] = *context.common.seed;
 }
 
 MachineFacts machine_facts() {

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/signals.h"
 #include "checkpoint/state.h"
+#include "dist/gradient_reducer.h"
 #include "random/stream.h"
 #include "train/autocast.h"
 #include "train/memory.h"
@@ -63,7 +64,18 @@ std::string first_ids(const std::vector<int64_t>& ids) {
 uint64_t memory_left(const TrainerSetup& setup) {
   const uint64_t available = available_memory(setup.device);
   const uint64_t other = setup.device.is_cpu() ? static_cast<uint64_t>(setup.other_memory_bytes) : 0;
-  return available > other ? available - other : 0;
+  return available > other ? (available - other) / static_cast<uint64_t>(setup.device.is_cpu() ? setup.local_processes : 1) : 0;
+}
+
+const ProcessGroup& group_of(const TrainerSetup& setup) {
+  static const ProcessGroup alone;
+  return setup.group == nullptr ? alone : *setup.group;
+}
+
+std::vector<at::Tensor> tensors_of(const NamedTensors& named) {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : named) tensors.push_back(tensor);
+  return tensors;
 }
 
 // Too little memory, in words: what the batch needs, what there was before training, and the batch size that would fit.
@@ -156,7 +168,9 @@ struct Trainer::Impl {
         output(directory),
         record(run_record),
         log(run_log),
+        group(group_of(setup)),
         optimizer(setup.parameters, parameter_settings(setup.parameters, options), optimizer_options(options)),
+        reducer(tensors_of(optimizer.parameters()), group),
         schedule(make_schedule(task, options)),
         save_every(parse_save_every(options.save_every)),
         val_every(parse_val_every(options.val_every)) {
@@ -165,6 +179,11 @@ struct Trainer::Impl {
 
   TrainResult run();
   uint64_t restore(int64_t step);  // returns the offset of metrics.jsonl
+  void begin_together(const std::optional<int64_t>& saved);
+  double share_losses(StepLosses& losses, int64_t* num_samples);
+  void average_statistics(double share);
+  bool stop_is_due() const { return group.size() > 1 ? some_rank_stops : stop_requested(); }
+  void write(const Json& line);
   void require_memory() const;
   void require_same_machine(const Json& saved) const;
   void save();
@@ -191,7 +210,9 @@ struct Trainer::Impl {
   OutputDirectory& output;
   const RunRecord& record;
   Log& log;
+  const ProcessGroup& group;
   Optimizer optimizer;
+  GradientReducer reducer;
   Schedule schedule;
   SaveInterval save_every;
   ValidationInterval val_every;
@@ -225,6 +246,7 @@ struct Trainer::Impl {
   double last_loss = 0;
   uint64_t free_bytes = memory_left(setup);  // before the first step
   bool stopped = false;
+  bool some_rank_stops = false;  // as of the last batch
 };
 
 // Linux grants more memory than there is and kills the process that uses it: what cannot fit is refused beforehand.
@@ -242,9 +264,10 @@ void Trainer::Impl::require_memory() const {
 TrainResult Trainer::Impl::run() {
   require_memory();
   const std::optional<int64_t> saved = output.resuming() ? latest_state(output.path()) : std::nullopt;
+  begin_together(saved);
   output.open(record);
   const uint64_t offset = saved ? restore(*saved) : 0;
-  metrics = std::make_unique<MetricsLog>(output.path() / "metrics.jsonl", offset);
+  if (group.is_first()) metrics = std::make_unique<MetricsLog>(output.path() / "metrics.jsonl", offset);
   if (output.resuming()) log.notice(fmt::format("resuming {} at step {}", output.path().string(), at.step));
 
   Progress progress(log, "train", "steps", schedule.total_steps(), at.step);
@@ -254,6 +277,45 @@ TrainResult Trainer::Impl::run() {
   result.steps = at.step;
   result.multiply_adds = at.multiply_adds;
   return result;
+}
+
+// Nobody changes the directory before all have looked into it.
+void Trainer::Impl::begin_together(const std::optional<int64_t>& saved) {
+  const std::string own = saved ? fmt::format("the state of step {}", *saved) : "no state";
+  const std::string first = group.broadcast(own);
+  FT_REQUIRE(own == first, "this process finds {} in {}, rank 0 {}; --out must be on a file system that all share", own, output.path().string(), first);
+  for (const auto& [name, tensor] : setup.model_state) group.broadcast(tensor.detach());
+}
+
+void Trainer::Impl::write(const Json& line) {
+  if (metrics) metrics->write(line);
+}
+
+// Makes the losses those of all processes' samples, which num_samples then counts, and says what this process's own loss weighs in the
+// mean over the processes: its share of the samples, times their number.
+double Trainer::Impl::share_losses(StepLosses& losses, int64_t* num_samples) {
+  FT_CHECK(losses.num_samples > 0, "several processes, and a step that does not say how many samples it has");
+  const auto own = static_cast<double>(losses.num_samples);
+  std::vector<double> numbers = {own, stop_requested() ? 1.0 : 0.0, own * losses.loss.item<double>()};
+  for (const auto& [name, tensor] : losses.parts) numbers.push_back(own * tensor.item<double>());
+  numbers = group.sum(std::move(numbers));
+  *num_samples = std::llround(numbers[0]);
+  some_rank_stops = numbers[1] > 0;
+  for (size_t i = 0; i < losses.parts.size(); ++i) losses.parts[i].second = at::scalar_tensor(numbers[3 + i] / numbers[0], at::kDouble);
+  losses.parts.emplace_back("loss", at::scalar_tensor(numbers[2] / numbers[0], at::kDouble));
+  return own / numbers[0];
+}
+
+void Trainer::Impl::average_statistics(double share) {
+  if (setup.moving_statistics.empty()) return;
+  const at::NoGradGuard no_grad;
+  const at::Tensor all = at::cat(setup.moving_statistics).mul_(share);
+  group.sum(all);
+  int64_t first = 0;
+  for (const at::Tensor& statistic : setup.moving_statistics) {
+    statistic.copy_(all.narrow(0, first, statistic.numel()));
+    first += statistic.numel();
+  }
 }
 
 void Trainer::Impl::train_epoch(Progress& progress) {
@@ -275,36 +337,44 @@ void Trainer::Impl::train_epoch(Progress& progress) {
       validate_between();
       if (is_stale()) break;
     }
-    stopped = stop_requested();
+    stopped = stop_is_due();
     if (stopped || save_is_due()) save();
     if (stopped) return;
   }
   finish_epoch();
-  stopped = stop_requested() && !ends_here() && !is_stale();
+  stopped = group.any(stop_requested()) && !ends_here() && !is_stale();
 }
 
 void Trainer::Impl::accumulate(int64_t batch, int64_t group_size) {
   // Dropout and its like draw from LibTorch's generator: reseeded each step, nothing of it needs saving.
-  at::manual_seed(derive_seed(setup.seed, "torch", at.step * options.grad_accum_steps + batch % options.grad_accum_steps));
+  const int64_t place = at.step * options.grad_accum_steps + batch % options.grad_accum_steps;
+  at::manual_seed(derive_seed(setup.seed, "torch", place * group.size() + group.rank()));
   const StepFacts facts = task.facts(at.epoch, batch);
   StepLosses losses;
+  int64_t num_samples = facts.num_samples;
+  double share = 1;  // of the samples of all processes
   try {
     {
       const AutocastGuard autocast(setup.device, setup.precision);
       losses = task.step();
     }
-    (group_size == 1 ? losses.loss : losses.loss / static_cast<double>(group_size)).backward();
+    const bool alone = group.size() == 1;
+    if (!alone) share = share_losses(losses, &num_samples);
+    const double weight = (alone ? 1 : share * group.size()) / static_cast<double>(group_size);
+    const bool is_last = batch == at.batch + group_size - 1;
+    reducer.backward(weight == 1 ? losses.loss : alone ? losses.loss / static_cast<double>(group_size) : losses.loss * weight, is_last);
   } catch (const c10::Error& error) {
     if (is_failed_allocation(error)) throw out_of_memory(facts, options, free_bytes);
     throw;
   }
-  Pending entry{batch, facts.num_samples, std::move(losses.parts)};
-  entry.losses.emplace_back("loss", losses.loss);
+  average_statistics(share);
+  Pending entry{batch, num_samples, std::move(losses.parts)};
+  if (group.size() == 1) entry.losses.emplace_back("loss", losses.loss);
   for (auto& [name, tensor] : entry.losses) tensor = tensor.detach();
   pending.push_back(std::move(entry));
   if (setup.device.is_cpu() || pending.size() >= 16) read_losses();
   at.multiply_adds += facts.multiply_adds;
-  interval_samples += facts.num_samples;
+  interval_samples += num_samples;
 }
 
 void Trainer::Impl::read_losses() {
@@ -347,7 +417,7 @@ void Trainer::Impl::report_interval() {
                {"multiply_adds", at.multiply_adds}};
   line.update(interval.means());
   line.update(task.facts(at.epoch, at.batch - 1).report);
-  metrics->write(line);
+  write(line);
   interval = {};
   interval_samples = 0;
   interval_wait_before = wait;
@@ -388,7 +458,7 @@ void Trainer::Impl::validate_between() {
   const Clock::time_point began = Clock::now();
   Json line = {{"event", "validation"}, {"epoch", at.epoch}, {"step", at.step}};
   line.update(validate());
-  metrics->write(line);
+  write(line);
   log.info(fmt::format("step {}:{}", at.step, validation_text()));
   setup.set_training_mode(true);
   // Neither the interval's nor the epoch's time.
@@ -416,7 +486,7 @@ void Trainer::Impl::finish_epoch() {
     line.update(validate());
     text += validation_text();
   }
-  metrics->write(line);
+  write(line);
   log.info(text);
   if (is_stale()) log.notice(fmt::format("early stop: no new best in {} validations, since step {}", validations_since_best, best_step));
 
@@ -438,6 +508,7 @@ bool Trainer::Impl::save_is_due() const {
 
 void Trainer::Impl::save() {
   read_losses();
+  if (!group.is_first()) return;
   TrainState state;
   state.step = at.step;
   append(state.tensors, "model/", setup.model_state);
@@ -455,6 +526,7 @@ void Trainer::Impl::save() {
                  {"metrics_bytes", metrics->sync()},
                  {"epoch_s", at.batch > 0 ? epoch_seconds() : 0},
                  {"run_s", run_seconds()},
+                 {"processes", group.size()},
                  {"instruction_set", setup.machine.instruction_set},
                  {"libtorch", setup.machine.libtorch}};
   save_state(output.path(), state, 2, best_step >= 0 ? std::optional(best_step) : std::nullopt);
@@ -465,6 +537,10 @@ void Trainer::Impl::require_same_machine(const Json& saved) const {
   if (setup.allow_drift) return;
   const std::string isa = saved.at("instruction_set").get<std::string>();
   const std::string libtorch = saved.at("libtorch").get<std::string>();
+  if (const int64_t processes = saved.value("processes", 1); processes != group.size()) {
+    throw Error(ExitCode::kUsage, fmt::format("--resume: the state was saved by a run of {} processes; here they are {}", processes, group.size()),
+                "--allow-drift resumes all the same; the result will not be the one of an unbroken run");
+  }
   if (isa == setup.machine.instruction_set && libtorch == setup.machine.libtorch) return;
   throw Error(ExitCode::kUsage,
               fmt::format("--resume: the state was saved with instruction set {} and LibTorch {}; here they are {} and {}", isa, libtorch, setup.machine.instruction_set,

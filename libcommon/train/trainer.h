@@ -15,6 +15,7 @@
 
 #include "artifact/output_directory.h"
 #include "base/log.h"
+#include "dist/process_group.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/options.h"
@@ -24,11 +25,11 @@ namespace fettle {
 
 using Json = nlohmann::json;
 
-// What one batch is, known without making it.
+// What one batch is, of all processes together, known without making it.
 struct StepFacts {
   int64_t num_samples = 0;
   double multiply_adds = 0;               // of forward and backward
-  double activation_bytes = 0;            // estimate of what the backward pass keeps; 0: unknown
+  double activation_bytes = 0;            // estimate of what the backward pass keeps, of this process; 0: unknown
   Json report = Json::object();           // keys for the interval's line: size, batch
   std::vector<int64_t> sample_ids;        // named when the loss breaks
 };
@@ -36,6 +37,7 @@ struct StepFacts {
 struct StepLosses {
   at::Tensor loss;                                           // scalar, with its graph
   std::vector<std::pair<std::string, at::Tensor>> parts;     // further named scalars, for the record
+  int64_t num_samples = 0;                                   // that they are the mean of; 0: what the facts say (one process)
 };
 
 class TrainTask {
@@ -69,6 +71,11 @@ struct TrainerSetup {
   MachineFacts machine;
   bool allow_drift = false;
   int64_t other_memory_bytes = 0;  // of the CPU's, that the run will take besides
+
+  // Several processes train one model: gradients are averaged by sample, and so are the moving statistics after each batch. Rank 0 writes.
+  const ProcessGroup* group = nullptr;
+  int local_processes = 1;                     // that share this machine's memory
+  std::vector<at::Tensor> moving_statistics;   // of the rank's own share of a batch
 };
 
 enum class TrainEnd { kFinished, kStopped };

@@ -55,7 +55,8 @@ struct Bench {
   }
 
   double trained_epoch(const std::filesystem::path& folder) {
-    MultiscaleTask task({options, sampler, data, model, loader});
+    const ProcessGroup alone;
+    MultiscaleTask task({options, sampler, data, model, loader, nullptr, alone});
     TrainerSetup setup{.parameters = parameters,
                        .model_state = state,
                        .set_training_mode = [this](bool on) { model.train(on); },

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
                    "multiscale-train --data fashion-mnist --sampler ssc-fbs --size-multiple 4 --epochs 2 --out runs/fixed --require 'val_top1_percent>=85'"},
       .makes_artifact = true,
       .computes = true,
+      .several_processes = true,
   };
   return run_tool<multiscale::Options>(argc, argv, info, torch_tool_hooks(), multiscale::train_multiscale);
 }

@@ -3,11 +3,36 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/errors.h"
 #include "metrics/multiply_adds.h"
 
 namespace fettle::multiscale {
+namespace {
+
+// Of the samples of all processes; this one's own where it is alone.
+ClassificationMeter total(const ClassificationMeter& own, const ProcessGroup& group) {
+  ClassificationMeter::State state = own.state();
+  std::vector<double> numbers = {static_cast<double>(state.num_samples), static_cast<double>(state.num_top1), static_cast<double>(state.num_top5), state.nll_sum};
+  const size_t bins = state.bins.num_samples.size();
+  for (size_t i = 0; i < bins; ++i) {
+    numbers.insert(numbers.end(), {static_cast<double>(state.bins.num_samples[i]), static_cast<double>(state.bins.num_correct[i]), state.bins.confidence_sum[i]});
+  }
+  numbers = group.sum(std::move(numbers));
+  state.num_samples = std::llround(numbers[0]);
+  state.num_top1 = std::llround(numbers[1]);
+  state.num_top5 = std::llround(numbers[2]);
+  state.nll_sum = numbers[3];
+  for (size_t i = 0; i < bins; ++i) {
+    state.bins.num_samples[i] = std::llround(numbers[4 + 3 * i]);
+    state.bins.num_correct[i] = std::llround(numbers[5 + 3 * i]);
+    state.bins.confidence_sum[i] = numbers[6 + 3 * i];
+  }
+  return ClassificationMeter(std::move(state));
+}
+
+}  // namespace
 
 const ImageCost& CostTable::at(int64_t height, int64_t width) {
   const auto [entry, is_new] = costs_.try_emplace({height, width});
@@ -36,7 +61,11 @@ MultiscaleTask::MultiscaleTask(Setup setup) : setup_(std::move(setup)), costs_(s
   for (int64_t epoch = 0; epoch < setup_.sampler.epochs; ++epoch) {
     sequences_.push_back(batch_sequence(setup_.sampler, epoch));
     for (const ScaledBatch& batch : sequences_.back()) {
-      setup_.model.require_input(batch.batch_size, setup_.data.channels, batch.height, batch.width, /*training=*/true);
+      FT_REQUIRE_USAGE(batch.batch_size >= setup_.group.size(), "a batch of {} images of {} x {} has none for each of {} processes; a larger --batch-size has", batch.batch_size,
+                       batch.height, batch.width, setup_.group.size());
+      // Batch norm that is not synchronised sees the smallest share alone.
+      const int64_t seen_together = setup_.options.train.sync_batch_norm ? batch.batch_size : batch.batch_size / setup_.group.size();
+      setup_.model.require_input(seen_together, setup_.data.channels, batch.height, batch.width, /*training=*/true);
       costs_.at(batch.height, batch.width);
     }
   }
@@ -49,7 +78,7 @@ StepFacts MultiscaleTask::facts(int64_t epoch, int64_t batch) const {
   StepFacts facts;
   facts.num_samples = planned.batch_size;
   facts.multiply_adds = kTrainingPasses * images * cost.multiply_adds;
-  facts.activation_bytes = images * cost.activation_elements * static_cast<double>(at::elementSize(setup_.loader.dtype));
+  facts.activation_bytes = std::ceil(images / setup_.group.size()) * cost.activation_elements * static_cast<double>(at::elementSize(setup_.loader.dtype));
   facts.report = {{"height", planned.height}, {"width", planned.width}, {"batch_size", planned.batch_size}};
   if (epoch == plans_epoch_) facts.sample_ids = plans_[static_cast<size_t>(batch)].indices;
   return facts;
@@ -59,16 +88,24 @@ void MultiscaleTask::start_epoch(int64_t epoch, int64_t first_batch) {
   loader_.reset();
   plans_ = plan_epoch(setup_.sampler, epoch);
   plans_epoch_ = epoch;
+  share_ = plans_;
+  for (BatchPlan& plan : share_) {
+    std::vector<int64_t> own;
+    for (size_t i = static_cast<size_t>(setup_.group.rank()); i < plan.indices.size(); i += static_cast<size_t>(setup_.group.size())) own.push_back(plan.indices[i]);
+    plan.indices = std::move(own);
+  }
   LoaderOptions loader = setup_.loader;
   loader.augment = true;
-  loader_ = std::make_unique<ImageLoader>(setup_.data.train, setup_.data.normalization, plans_, epoch, first_batch, loader);
+  loader_ = std::make_unique<ImageLoader>(setup_.data.train, setup_.data.normalization, share_, epoch, first_batch, loader);
 }
 
 StepLosses MultiscaleTask::step() {
   Batch batch;
-  FT_CHECK(next(*loader_, "train", setup_.data.train, batch), "the loader ended before the epoch");
+  FT_CHECK(loader_->next(batch), "the loader ended before the epoch");
+  report_bad("train", setup_.data.train, batch.bad);
+  FT_REQUIRE(batch.labels.size(0) > 0, "none of the {} images of a batch can be decoded", batch.plan->indices.size());
   at::Tensor images = batch.images, targets = batch.labels;
-  RandomStream stream(setup_.loader.seed, "mix", plans_epoch_, batch.plan - plans_.data());
+  RandomStream stream(setup_.loader.seed, "mix", plans_epoch_, batch.plan - share_.data());
   const MixDraw draw = draw_mix(stream, mix_options(setup_.options.data), images.size(2), images.size(3));
   if (draw.kind != MixKind::kNone) {
     const MixedBatch mixed = mix(draw, images, at::one_hot(targets, setup_.data.num_classes).to(at::kFloat));
@@ -76,13 +113,22 @@ StepLosses MultiscaleTask::step() {
     targets = mixed.targets;
   }
   const at::Tensor logits = setup_.model.forward(images);
-  return {at::cross_entropy_loss(logits.to(at::kFloat), targets, {}, at::Reduction::Mean, /*ignore_index=*/-100, setup_.options.label_smoothing), {}};
+  return {at::cross_entropy_loss(logits.to(at::kFloat), targets, {}, at::Reduction::Mean, /*ignore_index=*/-100, setup_.options.label_smoothing), {}, images.size(0)};
 }
 
-bool MultiscaleTask::next(ImageLoader& loader, const std::string& part, const LabelledImages& images, Batch& batch) {
-  if (!loader.next(batch)) return false;
-  if (setup_.bad_images != nullptr) setup_.bad_images->add(part, images, batch.bad);
-  return true;
+// Rank 0 lists what any process has found.
+void MultiscaleTask::report_bad(const std::string& part, const LabelledImages& images, std::vector<BadImage> bad) {
+  if (setup_.bad_images == nullptr || !setup_.loader.skip_bad_images) return;
+  if (setup_.group.size() > 1) {
+    Json own = Json::array();
+    for (const BadImage& image : bad) own.push_back({image.index, image.why});
+    bad.clear();
+    for (const std::string& text : setup_.group.gather(own.dump(-1, ' ', false, Json::error_handler_t::replace))) {
+      const Json found = Json::parse(text);
+      for (const Json& image : found) bad.push_back({image.at(0).get<int64_t>(), image.at(1).get<std::string>()});
+    }
+  }
+  if (setup_.group.is_first()) setup_.bad_images->add(part, images, bad);
 }
 
 Json MultiscaleTask::validate(int64_t) {
@@ -95,11 +141,18 @@ ClassificationResult MultiscaleTask::evaluate(int64_t size) {
   ScaledBatch base = setup_.sampler.base();
   base.batch_size = setup_.options.val_batch_size.value_or(base.batch_size);
   const std::vector<BatchPlan> plans = sequential_plans(num_images(setup_.data.validation), scaled_batch_size(base, size, size), size, size);
-  ImageLoader loader(setup_.data.validation, setup_.data.normalization, plans, 0, 0, setup_.loader);
+  std::vector<BatchPlan> share;
+  for (size_t i = static_cast<size_t>(setup_.group.rank()); i < plans.size(); i += static_cast<size_t>(setup_.group.size())) share.push_back(plans[i]);
+  ImageLoader loader(setup_.data.validation, setup_.data.normalization, share, 0, 0, setup_.loader);
   ClassificationMeter meter;
   Batch batch;
-  while (next(loader, "validation", setup_.data.validation, batch)) meter.add(setup_.model.forward(batch.images), batch.labels);
-  return meter.result();
+  std::vector<BadImage> bad;
+  while (loader.next(batch)) {
+    meter.add(setup_.model.forward(batch.images), batch.labels);
+    bad.insert(bad.end(), batch.bad.begin(), batch.bad.end());
+  }
+  report_bad("validation", setup_.data.validation, std::move(bad));
+  return total(meter, setup_.group).result();
 }
 
 }  // namespace fettle::multiscale

@@ -9,6 +9,7 @@
 #include "data/bad_images.h"
 #include "data/loader.h"
 #include "data/options.h"
+#include "dist/process_group.h"
 #include "metrics/classification.h"
 #include "models/image_classifier.h"
 #include "multiscale-train/options.h"
@@ -50,6 +51,7 @@ class MultiscaleTask : public TrainTask {
     ImageClassifier& model;
     LoaderOptions loader;
     BadImageList* bad_images = nullptr;  // where the loader skips some
+    const ProcessGroup& group;
   };
   explicit MultiscaleTask(Setup setup);
 
@@ -65,14 +67,15 @@ class MultiscaleTask : public TrainTask {
   ClassificationResult evaluate(int64_t size);
 
  private:
-  bool next(ImageLoader& loader, const std::string& part, const LabelledImages& images, Batch& batch);
+  void report_bad(const std::string& part, const LabelledImages& images, std::vector<BadImage> bad);
 
   Setup setup_;
   std::vector<std::vector<ScaledBatch>> sequences_;  // by epoch
   mutable CostTable costs_;
   int64_t plans_epoch_ = -1;
-  std::vector<BatchPlan> plans_;
-  std::unique_ptr<ImageLoader> loader_;  // reads plans_
+  std::vector<BatchPlan> plans_;  // of all processes
+  std::vector<BatchPlan> share_;  // of this one: of each batch every group.size()-th image
+  std::unique_ptr<ImageLoader> loader_;  // reads share_
 };
 
 }  // namespace fettle::multiscale

@@ -134,9 +134,7 @@ std::optional<Json> timm_config(const std::string& arch, const ImageClassifier& 
                 {"num_classes", model.num_classes()}}}};
 }
 
-}  // namespace
-
-Report train_multiscale(const Options& options, RunContext& context) {
+Report train(const Options& options, RunContext& context, const ProcessGroup& group) {
   const auto began = std::chrono::steady_clock::now();
   const c10::Device device(context.common.device);
   ImageData data = open_image_data(options.data);
@@ -180,7 +178,8 @@ Report train_multiscale(const Options& options, RunContext& context) {
                        .data = data,
                        .model = *model,
                        .loader = loader,
-                       .bad_images = &bad_images});
+                       .bad_images = &bad_images,
+                       .group = group});
   TrainerSetup setup{.parameters = named_parameters(*model),
                      .model_state = named_tensors(*model),
                      .set_training_mode = [&](bool on) { set_training_mode(*model, on, options.train.freeze_batch_norm); },
@@ -189,7 +188,15 @@ Report train_multiscale(const Options& options, RunContext& context) {
                      .seed = context.seed(),
                      .machine = machine_facts(),
                      .allow_drift = context.common.allow_drift,
-                     .other_memory_bytes = cache.bytes};
+                     .other_memory_bytes = cache.bytes,
+                     .group = &group,
+                     .local_processes = context.launch.local_size};
+  setup.set_training_mode(true);
+  if (options.train.sync_batch_norm) {
+    synchronise_batch_norms(*model, group);
+  } else if (group.size() > 1) {
+    setup.moving_statistics = moving_statistics(*model);
+  }
   Trainer trainer(options.train, setup, task, *context.output, context.record, context.log);
   const TrainResult trained = trainer.run();
   if (trained.end == TrainEnd::kStopped) {
@@ -197,13 +204,15 @@ Report train_multiscale(const Options& options, RunContext& context) {
     return {.code = stop_signal() == SIGINT ? ExitCode::kInterrupted : ExitCode::kTerminated};
   }
 
+  model->eval();
+  const Json at_sizes = evaluate_sizes(sizes, task, device, precision.dtype, context.log);
+  if (!group.is_first()) return {};
   const std::filesystem::path& directory = context.output->path();
   context.inputs = artifact_inputs(data, directory, options.data.hash_inputs);
   for (const ArtifactInput& input : initial.inputs) context.inputs.push_back({input.role, recorded_path(input.path, directory), input.id});
   Manifest manifest = context.manifest("classifier");
   manifest.metrics = trained.last_validation;
-  model->eval();
-  manifest.metrics.update(evaluate_sizes(sizes, task, device, precision.dtype, context.log));
+  manifest.metrics.update(at_sizes);
   manifest.metrics["best_val_top1_percent"] = trained.best_value;
   manifest.metrics["best_epoch"] = trained.best_epoch + 1;
   manifest.metrics["train_steps"] = trained.steps;
@@ -226,10 +235,23 @@ Report train_multiscale(const Options& options, RunContext& context) {
   if (const auto config = timm_config(options.arch, *model, preprocessing)) write_file_atomic(directory / files.emplace_back("config.json"), config->dump(1) + "\n");
   manifest.run["wall_s"] = trained.earlier_s + std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   manifest.run["device"] = context.common.device;
+  manifest.run["processes"] = group.size();
   manifest.run["libtorch"] = machine_facts().libtorch;
   write_manifest(directory, manifest, files);
   remove_states(directory);
   return {.artifact = directory, .result = {{"id", manifest_id(read_manifest(directory))}}, .metrics = manifest.metrics};
+}
+
+}  // namespace
+
+Report train_multiscale(const Options& options, RunContext& context) {
+  const ProcessGroup group(context.launch, options.train.rank_timeout);
+  Report report;
+  group.together([&] {
+    agree_on_options(context, group);
+    report = train(options, context, group);
+  });
+  return report;
 }
 
 }  // namespace fettle::multiscale
