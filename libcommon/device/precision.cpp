@@ -15,18 +15,22 @@ struct Row {
 };
 
 // Times are training steps, channels-last, bf16 autocast against fp32, torch 2.11. AMX: two cores of a Sapphire Rapids
-// Xeon. CUDA: one H100.
+// Xeon (scripts/bench/precision.sh, docs/benchmarks/training.md). CUDA: one H100.
 constexpr Row kRows[] = {
     // CUDA: ResNet-50 at 224 px, batch 256: 65.5 ms against 102.7; MobileNetV2 41.8 against 56.9; ViT-Ti 34.3 against 81.5.
     {Bf16Support::kCuda, ArchFamily::kOther, true, "tensor cores train every network measured 1.4 to 2.4 times as fast"},
-    // AMX: ResNet-50 at 224 px, batch 16: 951 ms against 1,988.
-    {Bf16Support::kAmx, ArchFamily::kResnetBottleneck, true, "AMX trains bottleneck ResNets 2.1 times as fast"},
-    // AMX: ResNet-18 at 32 px, batch 128: 182 ms against 171: normalisation and casts bind. At 224 px it was not measured.
-    {Bf16Support::kAmx, ArchFamily::kResnetBasic, false, "AMX does not speed up ResNet-18 (0.94 at 32 px)"},
-    // AMX: a choice, not a measurement; the two precisions have not been timed side by side for these small networks.
-    {Bf16Support::kAmx, ArchFamily::kCifarResnet, true, "AMX multiplies bf16 natively"},
-    // AMX: MobileNetV2 at 224 px, batch 16: 586 ms against 607, not worth the digits.
-    {Bf16Support::kAmx, ArchFamily::kOther, false, "no measurement says that AMX speeds this network up"},
+    // AMX: ResNet-50 at 224 px, batch 16: 623 ms against 1,503.
+    {Bf16Support::kAmx, ArchFamily::kResnetBottleneck, true, "AMX trains bottleneck ResNets 2.4 times as fast"},
+    // AMX: ResNet-18 at 224 px, batch 16: 199 ms against 551; at 64 px, batch 128: 329 against 580.
+    {Bf16Support::kAmx, ArchFamily::kResnetBasic, true, "AMX trains ResNet-18 2.8 times as fast at 224 px"},
+    // AMX: ResNet-18 at 32 px, batch 128: 157 ms against 148: casts of weights bind.
+    {Bf16Support::kAmx, ArchFamily::kResnetBasicSmall, false, "AMX does not speed up ResNet-18 on small images (0.94 at 32 px)"},
+    // AMX: ResNet-20 at 32 px, batch 128: 60 ms against 127.
+    {Bf16Support::kAmx, ArchFamily::kCifarResnet, true, "AMX trains ResNet-20 2.1 times as fast"},
+    // AMX at 224 px, batch 16: Swin-T 965 ms against 2,234, ViT-Ti 331 against 504.
+    {Bf16Support::kAmx, ArchFamily::kTransformer, true, "AMX trains transformers 1.5 to 2.3 times as fast"},
+    // AMX at 224 px, batch 16: MobileNetV1 284 ms against 335, V2 325 against 349, V3-large 447 against 304, EfficientNet-B0 836 against 620.
+    {Bf16Support::kAmx, ArchFamily::kOther, false, "AMX gains MobileNets and EfficientNets little or nothing"},
     // AVX512-BF16 alone: not measured; its peak is twice that of fp32, less than what normalisation and casts cost AMX.
     {Bf16Support::kAvx512Bf16, ArchFamily::kOther, false, "no measurement says that AVX512-BF16 without AMX pays"},
     // Without such instructions bf16 products run through fp32 and conversions.

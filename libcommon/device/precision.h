@@ -15,8 +15,10 @@ Bf16Support bf16_support(c10::Device device);
 
 enum class ArchFamily {
   kCifarResnet,       // resnet20, 32, 44, 56 of 16 to 64 channels
-  kResnetBasic,       // resnet18, 34
-  kResnetBottleneck,  // resnet50
+  kResnetBasicSmall,  // resnet18, 34 on images of less than 64 pixels a side
+  kResnetBasic,       // the same on larger ones
+  kResnetBottleneck,  // resnet50 and deeper
+  kTransformer,       // ViT, Swin
   kOther,
 };
 

@@ -22,11 +22,14 @@ AutocastGuard::~AutocastGuard() {
   at::autocast::set_autocast_enabled(device_, false);
 }
 
-ArchFamily precision_family(const ImageClassifier& model) {
-  if (model.family() == "cifar_resnet") return ArchFamily::kCifarResnet;
-  if (model.family() != "resnet") return ArchFamily::kOther;
+ArchFamily precision_family(const ImageClassifier& model, int64_t image_side) {
+  const std::string family = model.family();
+  if (family == "cifar_resnet") return ArchFamily::kCifarResnet;
+  if (family == "vit" || family == "swin") return ArchFamily::kTransformer;
+  if (family != "resnet") return ArchFamily::kOther;
   const auto arch = model.description().at("arch").get<std::string>();
-  return arch == "resnet18" || arch == "resnet34" ? ArchFamily::kResnetBasic : ArchFamily::kResnetBottleneck;
+  if (arch != "resnet18" && arch != "resnet34") return ArchFamily::kResnetBottleneck;
+  return image_side < 64 ? ArchFamily::kResnetBasicSmall : ArchFamily::kResnetBasic;
 }
 
 }  // namespace fettle

@@ -23,7 +23,7 @@ class AutocastGuard {
   bool active_;
 };
 
-// The network's row of the table of precisions.
-ArchFamily precision_family(const ImageClassifier& model);
+// The network's row of the table of precisions, on images of about this many pixels a side.
+ArchFamily precision_family(const ImageClassifier& model, int64_t image_side);
 
 }  // namespace fettle

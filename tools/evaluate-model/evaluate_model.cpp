@@ -75,7 +75,7 @@ Images open_unlabelled(const Options& options, const Classifier& classifier) {
 Settings settings_of(const Options& options, const Classifier& classifier, const RunContext& context, int64_t base_size) {
   Settings settings;
   const c10::Device device(context.common.device);
-  const PrecisionChoice precision = choose_precision(options.precision, bf16_support(device), precision_family(*classifier.model));
+  const PrecisionChoice precision = choose_precision(options.precision, bf16_support(device), precision_family(*classifier.model, base_size));
   settings.precision = precision.dtype;
   settings.batch_pixels = options.batch_size * base_size * base_size;
   settings.ece_bins = options.ece_bins;

@@ -145,7 +145,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
 
   const ModelDescription description = describe(options.arch, data.channels, data.num_classes, arch_options(options));
   const std::shared_ptr<ImageClassifier> model = make_model(description, derive_seed(context.seed(), "weights"));
-  const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(*model));
+  const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(*model, options.size.value_or(data.side.value_or(kPhotographSize))));
   context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
   context.log.info(fmt::format("precision: {}", precision.why));
 

@@ -16,14 +16,16 @@ TEST_CASE("precision: an explicit wish is granted everywhere, an unknown word is
 
 TEST_CASE("precision: auto follows the table, never the clock") {
   using F = ArchFamily;
-  for (const F family : {F::kCifarResnet, F::kResnetBasic, F::kResnetBottleneck, F::kOther}) {
+  for (const F family : {F::kCifarResnet, F::kResnetBasicSmall, F::kResnetBasic, F::kResnetBottleneck, F::kTransformer, F::kOther}) {
     CHECK(choose_precision("auto", Bf16Support::kCuda, family).dtype == c10::kBFloat16);
     CHECK(choose_precision("auto", Bf16Support::kNone, family).dtype == c10::kFloat);
     CHECK(choose_precision("auto", Bf16Support::kAvx512Bf16, family).dtype == c10::kFloat);
   }
   CHECK(choose_precision("auto", Bf16Support::kAmx, F::kResnetBottleneck).dtype == c10::kBFloat16);
   CHECK(choose_precision("auto", Bf16Support::kAmx, F::kCifarResnet).dtype == c10::kBFloat16);
-  CHECK(choose_precision("auto", Bf16Support::kAmx, F::kResnetBasic).dtype == c10::kFloat);
+  CHECK(choose_precision("auto", Bf16Support::kAmx, F::kResnetBasic).dtype == c10::kBFloat16);
+  CHECK(choose_precision("auto", Bf16Support::kAmx, F::kTransformer).dtype == c10::kBFloat16);
+  CHECK(choose_precision("auto", Bf16Support::kAmx, F::kResnetBasicSmall).dtype == c10::kFloat);
   CHECK(choose_precision("auto", Bf16Support::kAmx, F::kOther).dtype == c10::kFloat);
   CHECK_THAT(choose_precision("auto", Bf16Support::kNone, F::kOther).why, Catch::Equals("fp32: this CPU has no bf16 instructions"));
 }
