@@ -9,6 +9,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/signals.h"
 #include "dist/process_group_impl.h"
 
 namespace fettle {
@@ -62,6 +63,7 @@ ProcessGroup::ProcessGroup(const Launch& launch, double timeout_s) : rank_(launc
   if (launch.size == 1) return;
   impl_ = std::make_unique<Impl>();
   impl_->timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout_s * 1000));
+  const EndAtOnceOnSignals guard;  // a launcher stops those that still wait for one that failed
   try {
     c10d::TCPStoreOptions options;
     options.port = launch.port;

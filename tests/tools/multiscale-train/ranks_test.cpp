@@ -273,6 +273,13 @@ TEST_CASE("multiscale-train: processes that do not belong together do not train"
   const auto missing = test::run_process(here.command("run", with(kResNet, {"--rank-timeout", "2"})), {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", free_port()}});
   CHECK(missing.code == 4);
   CHECK_THAT(missing.err, Catch::Contains("not all 2 processes met"));
+  // A launcher that stops a process which still waits for the others does not have to wait itself.
+  const auto began = std::chrono::steady_clock::now();
+  Command timed = {"timeout", "--preserve-status", "--signal", "TERM", "1.5"};
+  const Command waiting = here.command("run", kResNet);
+  timed.insert(timed.end(), waiting.begin(), waiting.end());
+  CHECK(test::run_process(timed, {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", free_port()}}).code == 143);
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
   const auto homeless = test::run_process(here.command("run", kResNet), {{"RANK", "0"}, {"WORLD_SIZE", "2"}});
   CHECK(homeless.code == 2);
   CHECK_FALSE(fs::exists(here / "run"));
