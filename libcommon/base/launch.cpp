@@ -3,7 +3,6 @@
 #include <charconv>
 #include <cstdlib>
 #include <optional>
-#include <string_view>
 
 #include "base/errors.h"
 
@@ -18,8 +17,8 @@ std::string text_of(const ReadEnvironment& read, const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::optional<int> number_of(const ReadEnvironment& read, const char* name, int most) {
-  const std::string text = text_of(read, name);
+// What the variable of this name says; nothing for an empty text.
+std::optional<int> number_in(const std::string& text, const char* name, int most) {
   if (text.empty()) return std::nullopt;
   int number = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -27,6 +26,8 @@ std::optional<int> number_of(const ReadEnvironment& read, const char* name, int 
                    name, text, most);
   return number;
 }
+
+std::optional<int> number_of(const ReadEnvironment& read, const char* name, int most) { return number_in(text_of(read, name), name, most); }
 
 // "gpu[07-09,12],login" -> "gpu07"
 std::string first_host(const std::string& list) {
@@ -44,8 +45,8 @@ Launch slurm_launch(const ReadEnvironment& read, int size) {
   launch.size = size;
   launch.rank = number_of(read, "SLURM_PROCID", kMostProcesses).value_or(-1);
   launch.local_rank = number_of(read, "SLURM_LOCALID", kMostProcesses).value_or(0);
-  const std::string per_machine = first_count(text_of(read, "SLURM_STEP_TASKS_PER_NODE"));
-  launch.local_size = number_of([&](const char*) { return per_machine.c_str(); }, "SLURM_STEP_TASKS_PER_NODE", kMostProcesses).value_or(1);
+  constexpr const char* kPerMachine = "SLURM_STEP_TASKS_PER_NODE";
+  launch.local_size = number_in(first_count(text_of(read, kPerMachine)), kPerMachine, kMostProcesses).value_or(1);
   launch.address = text_of(read, "MASTER_ADDR");
   if (launch.address.empty()) launch.address = first_host(text_of(read, "SLURM_STEP_NODELIST"));
   const int job = number_of(read, "SLURM_JOB_ID", 2147483647).value_or(0);

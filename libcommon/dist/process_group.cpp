@@ -86,13 +86,11 @@ ProcessGroup::~ProcessGroup() = default;
 
 void ProcessGroup::sum(at::Tensor tensor) const {
   if (size_ == 1) return;
-  const at::NoGradGuard no_grad;
-  at::Tensor flat = tensor.is_contiguous() ? tensor.view({-1}) : tensor.reshape({-1});
+  FT_CHECK(tensor.is_contiguous());
   run([&] {
-    std::vector<at::Tensor> tensors = {flat};
+    std::vector<at::Tensor> tensors = {tensor};
     return impl_->control->allreduce(tensors);
   });
-  if (!tensor.is_contiguous()) tensor.copy_(flat.view(tensor.sizes()));
 }
 
 std::vector<double> ProcessGroup::sum(std::vector<double> numbers) const {

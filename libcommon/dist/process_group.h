@@ -36,7 +36,7 @@ class ProcessGroup {
   int size() const { return size_; }
   bool is_first() const { return rank_ == 0; }
 
-  void sum(at::Tensor tensor) const;            // over the ranks, in place; any strides; CPU
+  void sum(at::Tensor tensor) const;            // over the ranks, in place; contiguous; CPU
   std::vector<double> sum(std::vector<double> numbers) const;
   bool any(bool flag) const;                    // of some rank
   void broadcast(at::Tensor tensor) const;      // rank 0's, in place; CPU

@@ -54,13 +54,8 @@ void by_type(const at::Tensor& numbers, const F& f) {
   numbers.scalar_type() == at::kDouble ? f(double{}) : f(float{});
 }
 
-struct Affine {
-  at::Tensor rows;  // [4, C]
-  double count;     // values a channel that the statistics are of
-};
-
 // Statistics of the batch, which also move the running ones, or the running ones.
-Affine affine_of(const NormAct& settings, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const RunningStatistics& running) {
+at::Tensor affine_of(const NormAct& settings, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const RunningStatistics& running) {
   const kernels::NormActShape shape = shape_of(x, settings.activation);
   at::Tensor sums;
   auto count = static_cast<double>(shape.rows);
@@ -94,7 +89,7 @@ Affine affine_of(const NormAct& settings, const at::Tensor& x, const at::Tensor&
       to[kShift * shape.channels + c] = static_cast<P>(b[c] - mean * scale);
     }
   });
-  return {affine, count};
+  return affine;
 }
 
 // [4, C]: the weight's and bias's gradients; slope and offset of dx.
@@ -128,7 +123,7 @@ class NormActFunction : public torch::autograd::Function<NormActFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::optional<at::Tensor>& residual,
                             const RunningStatistics& running, const NormAct& settings) {
     const kernels::NormActShape shape = shape_of(x, settings.activation);
-    const auto [affine, count] = affine_of(settings, x, weight, bias, running);
+    const at::Tensor affine = affine_of(settings, x, weight, bias, running);
     at::Tensor y = at::empty_like(x);
     const void* added = residual ? residual->const_data_ptr() : nullptr;
     check(kernels::norm_act_forward({}, shape, {x.const_data_ptr(), added, row(affine, kScale), row(affine, kShift), y.mutable_data_ptr()}, {}));
@@ -137,7 +132,6 @@ class NormActFunction : public torch::autograd::Function<NormActFunction> {
     ctx->saved_data["activation"] = static_cast<int64_t>(settings.activation);
     ctx->saved_data["batch_statistics"] = settings.batch_statistics;
     ctx->saved_data["residual"] = residual.has_value();
-    ctx->saved_data["count"] = count;
     ctx->saved_data["group"] = static_cast<int64_t>(reinterpret_cast<intptr_t>(settings.batch_statistics ? settings.group : nullptr));
     return y;
   }
@@ -164,8 +158,8 @@ class NormActFunction : public torch::autograd::Function<NormActFunction> {
                                           {}));
     const auto* group = reinterpret_cast<const ProcessGroup*>(static_cast<intptr_t>(ctx->saved_data["group"].toInt()));
     const at::Tensor all = group == nullptr ? sums : sums.clone();
-    add_up(group, all, shape.rows);
-    const at::Tensor channels = channel_gradients(affine, sums, all, ctx->saved_data["count"].toDouble());
+    const double count = add_up(group, all, shape.rows);
+    const at::Tensor channels = channel_gradients(affine, sums, all, count);
     at::Tensor dx;
     if (ctx->needs_input_grad(0)) {
       dx = at::empty_like(x);

@@ -177,10 +177,17 @@ struct Trainer::Impl {
     if (options.model_ema) ema.emplace(setup.model_state, options.model_ema_decay);
   }
 
+  // Losses that are not read yet: reading one waits for the device.
+  struct Pending {
+    int64_t batch = 0;
+    int64_t samples = 0;
+    std::vector<std::pair<std::string, at::Tensor>> losses;
+  };
+
   TrainResult run();
   uint64_t restore(int64_t step);  // returns the offset of metrics.jsonl
   void begin_together(const std::optional<int64_t>& saved);
-  double share_losses(StepLosses& losses, int64_t* num_samples);
+  double share_losses(int64_t own_samples, Pending& entry);
   void average_statistics(double share);
   bool stop_is_due() const { return group.size() > 1 ? some_rank_stops : stop_requested(); }
   void write(const Json& line);
@@ -226,12 +233,6 @@ struct Trainer::Impl {
   int64_t best_step = -1;
   int64_t validations_since_best = 0;
 
-  // Losses that are not read yet: reading one waits for the device.
-  struct Pending {
-    int64_t batch = 0;
-    int64_t samples = 0;
-    std::vector<std::pair<std::string, at::Tensor>> losses;
-  };
   std::vector<Pending> pending;
 
   // Volatile facts of this process: rates of the interval, the last save.
@@ -291,18 +292,17 @@ void Trainer::Impl::write(const Json& line) {
   if (metrics) metrics->write(line);
 }
 
-// Makes the losses those of all processes' samples, which num_samples then counts, and says what this process's own loss weighs in the
-// mean over the processes: its share of the samples, times their number.
-double Trainer::Impl::share_losses(StepLosses& losses, int64_t* num_samples) {
-  FT_CHECK(losses.num_samples > 0, "several processes, and a step that does not say how many samples it has");
-  const auto own = static_cast<double>(losses.num_samples);
-  std::vector<double> numbers = {own, stop_requested() ? 1.0 : 0.0, own * losses.loss.item<double>()};
-  for (const auto& [name, tensor] : losses.parts) numbers.push_back(own * tensor.item<double>());
+// Makes the entry that of all processes' samples, and says this process's share of them.
+double Trainer::Impl::share_losses(int64_t own_samples, Pending& entry) {
+  if (group.size() == 1) return 1;
+  FT_CHECK(own_samples > 0, "several processes, and a step that does not say how many samples it has");
+  const auto own = static_cast<double>(own_samples);
+  std::vector<double> numbers = {own, stop_requested() ? 1.0 : 0.0};
+  for (const auto& [name, tensor] : entry.losses) numbers.push_back(own * tensor.item<double>());
   numbers = group.sum(std::move(numbers));
-  *num_samples = std::llround(numbers[0]);
+  entry.samples = std::llround(numbers[0]);
   some_rank_stops = numbers[1] > 0;
-  for (size_t i = 0; i < losses.parts.size(); ++i) losses.parts[i].second = at::scalar_tensor(numbers[3 + i] / numbers[0], at::kDouble);
-  losses.parts.emplace_back("loss", at::scalar_tensor(numbers[2] / numbers[0], at::kDouble));
+  for (size_t i = 0; i < entry.losses.size(); ++i) entry.losses[i].second = at::scalar_tensor(numbers[2 + i] / numbers[0], at::kDouble);
   return own / numbers[0];
 }
 
@@ -350,31 +350,29 @@ void Trainer::Impl::accumulate(int64_t batch, int64_t group_size) {
   const int64_t place = at.step * options.grad_accum_steps + batch % options.grad_accum_steps;
   at::manual_seed(derive_seed(setup.seed, "torch", place * group.size() + group.rank()));
   const StepFacts facts = task.facts(at.epoch, batch);
-  StepLosses losses;
-  int64_t num_samples = facts.num_samples;
-  double share = 1;  // of the samples of all processes
+  Pending entry{batch, facts.num_samples, {}};
   try {
+    StepLosses losses;
     {
       const AutocastGuard autocast(setup.device, setup.precision);
       losses = task.step();
     }
-    const bool alone = group.size() == 1;
-    if (!alone) share = share_losses(losses, &num_samples);
-    const double weight = (alone ? 1 : share * group.size()) / static_cast<double>(group_size);
-    const bool is_last = batch == at.batch + group_size - 1;
-    reducer.backward(weight == 1 ? losses.loss : alone ? losses.loss / static_cast<double>(group_size) : losses.loss * weight, is_last);
+    entry.losses = std::move(losses.parts);
+    entry.losses.emplace_back("loss", losses.loss);
+    for (auto& [name, tensor] : entry.losses) tensor = tensor.detach();
+    const double share = share_losses(losses.num_samples, entry);
+    // Gradients add up over the group's batches, and are averaged over the processes whatever each one's share.
+    const double divisor = static_cast<double>(group_size) / (share * group.size());
+    reducer.backward(divisor == 1 ? losses.loss : losses.loss / divisor, /*average=*/batch == at.batch + group_size - 1);
+    average_statistics(share);
   } catch (const c10::Error& error) {
     if (is_failed_allocation(error)) throw out_of_memory(facts, options, free_bytes);
     throw;
   }
-  average_statistics(share);
-  Pending entry{batch, num_samples, std::move(losses.parts)};
-  if (group.size() == 1) entry.losses.emplace_back("loss", losses.loss);
-  for (auto& [name, tensor] : entry.losses) tensor = tensor.detach();
+  interval_samples += entry.samples;
   pending.push_back(std::move(entry));
   if (setup.device.is_cpu() || pending.size() >= 16) read_losses();
   at.multiply_adds += facts.multiply_adds;
-  interval_samples += num_samples;
 }
 
 void Trainer::Impl::read_losses() {

@@ -25,4 +25,10 @@ void write_idx_dataset(const std::filesystem::path& folder, const std::vector<ui
   }
 }
 
+void write_small_idx_dataset(const std::filesystem::path& folder) {
+  std::vector<uint8_t> labels;
+  for (int i = 0; i < 300; ++i) labels.push_back(static_cast<uint8_t>(i * 7 % 10));
+  write_idx_dataset(folder, labels, std::vector<uint8_t>(labels.begin(), labels.begin() + 60), 12, 12);
+}
+
 }  // namespace fettle::test

@@ -15,4 +15,7 @@ std::string idx_file(const std::vector<uint32_t>& shape, std::string_view values
 // The four files of a data set: images of height x width filled with 0, 1, 2, ... and the given labels.
 void write_idx_dataset(const std::filesystem::path& folder, const std::vector<uint8_t>& train_labels, const std::vector<uint8_t>& test_labels, uint32_t height, uint32_t width);
 
+// 300 images of 12 x 12 for training and 60 for testing, ten classes.
+void write_small_idx_dataset(const std::filesystem::path& folder);
+
 }  // namespace fettle::test

@@ -11,6 +11,14 @@
 namespace fettle::multiscale {
 namespace {
 
+// Every group.size()-th of them, from the rank-th on.
+template <class T>
+std::vector<T> share_of(const std::vector<T>& all, const ProcessGroup& group) {
+  std::vector<T> own;
+  for (auto i = static_cast<size_t>(group.rank()); i < all.size(); i += static_cast<size_t>(group.size())) own.push_back(all[i]);
+  return own;
+}
+
 // Of the samples of all processes; this one's own where it is alone.
 ClassificationMeter total(const ClassificationMeter& own, const ProcessGroup& group) {
   ClassificationMeter::State state = own.state();
@@ -89,11 +97,7 @@ void MultiscaleTask::start_epoch(int64_t epoch, int64_t first_batch) {
   plans_ = plan_epoch(setup_.sampler, epoch);
   plans_epoch_ = epoch;
   share_ = plans_;
-  for (BatchPlan& plan : share_) {
-    std::vector<int64_t> own;
-    for (size_t i = static_cast<size_t>(setup_.group.rank()); i < plan.indices.size(); i += static_cast<size_t>(setup_.group.size())) own.push_back(plan.indices[i]);
-    plan.indices = std::move(own);
-  }
+  for (BatchPlan& plan : share_) plan.indices = share_of(plan.indices, setup_.group);
   LoaderOptions loader = setup_.loader;
   loader.augment = true;
   loader_ = std::make_unique<ImageLoader>(setup_.data.train, setup_.data.normalization, share_, epoch, first_batch, loader);
@@ -141,8 +145,7 @@ ClassificationResult MultiscaleTask::evaluate(int64_t size) {
   ScaledBatch base = setup_.sampler.base();
   base.batch_size = setup_.options.val_batch_size.value_or(base.batch_size);
   const std::vector<BatchPlan> plans = sequential_plans(num_images(setup_.data.validation), scaled_batch_size(base, size, size), size, size);
-  std::vector<BatchPlan> share;
-  for (size_t i = static_cast<size_t>(setup_.group.rank()); i < plans.size(); i += static_cast<size_t>(setup_.group.size())) share.push_back(plans[i]);
+  const std::vector<BatchPlan> share = share_of(plans, setup_.group);
   ImageLoader loader(setup_.data.validation, setup_.data.normalization, share, 0, 0, setup_.loader);
   ClassificationMeter meter;
   Batch batch;

@@ -42,11 +42,7 @@ using Command = std::vector<std::string>;
 
 class Playground {
  public:
-  Playground() {
-    std::vector<uint8_t> labels;
-    for (int i = 0; i < 300; ++i) labels.push_back(static_cast<uint8_t>(i * 7 % 10));
-    test::write_idx_dataset(dir_ / "data", labels, std::vector<uint8_t>(labels.begin(), labels.begin() + 60), 12, 12);
-  }
+  Playground() { test::write_small_idx_dataset(dir_ / "data"); }
   fs::path operator/(std::string_view name) const { return dir_ / name; }
 
   Command command(const std::string& out, const Command& more) const {
