@@ -375,6 +375,36 @@ TEST_CASE("layers: TensorFlow's SAME padding puts the odd pixel below and to the
   }
 }
 
+TEST_CASE("layers: a kernel larger than the image is the convolution by definition, gradients included") {
+  for (const int64_t kernel : {1, 3, 5, 7}) {
+    for (const int64_t stride : {1, 2, 3}) {
+      for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {1, 2}, {2, 2}, {2, 5}, {3, 1}, {3, 4}, {4, 4}, {7, 6}}) {
+        INFO(height << "x" << width << ", kernel " << kernel << ", stride " << stride);
+        at::manual_seed(5);
+        Convolution convolution(4, 6, kernel, stride, {.groups = 2, .bias = true});
+        convert_floating(convolution, at::kDouble);
+        const at::Tensor x = at::randn({3, 4, height, width}, at::kDouble).requires_grad_();
+        {
+          const at::NoGradGuard no_grad;
+          convolution.weight.normal_();
+          convolution.bias.normal_();
+        }
+        const at::Tensor y = convolution.forward(x), dy = at::randn_like(y);
+        y.backward(dy);
+        const at::Tensor weight = convolution.weight.detach().requires_grad_(), bias = convolution.bias.detach().requires_grad_(), same = x.detach().requires_grad_();
+        const at::Tensor want = at::conv2d(same, weight, bias, stride, kernel / 2, 1, 2);
+        want.backward(dy);
+        // Other kernels of LibTorch for other shapes: sums of at most 98 products in another order.
+        constexpr fettle::test::Tolerance kOrder{.atol = 1e-13, .rtol = 1e-13};
+        check_tensors("y", y, want, kOrder);
+        check_tensors("dx", x.grad(), same.grad(), kOrder);
+        check_tensors("dweight", convolution.weight.grad(), weight.grad(), kOrder);
+        check_tensors("dbias", convolution.bias.grad(), bias.grad(), kOrder);
+      }
+    }
+  }
+}
+
 TEST_CASE("layers: stochastic depth drops whole samples and keeps the mean") {
   at::manual_seed(3);
   const at::Tensor y = at::ones({2000, 2, 3});
