@@ -34,6 +34,7 @@ struct Kind {
   void (*run)(const Case&);  // asserts with Catch2
 };
 
+std::vector<Kind> byteformer_kinds();
 std::vector<Kind> sampling_kinds();
 std::vector<Kind> image_file_kinds();
 std::vector<Kind> image_op_kinds();

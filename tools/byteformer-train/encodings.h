@@ -59,7 +59,7 @@ struct ImageView {
   int channels = 3;  // 3: RGB, 1: grey
 };
 
-// The number of bytes where the content does not change it: fhwc, fchw, tiff, PNG at level 0; wav.
+// The number of bytes where the content does not change it: fhwc, fchw, tiff, png at level 0; wav.
 std::optional<int64_t> encoded_image_bytes(const EncodingOptions& options, int64_t height, int64_t width, int channels = 3);
 std::optional<int64_t> encoded_sound_bytes(const EncodingOptions& options, int64_t num_samples);
 

@@ -1,0 +1,175 @@
+#include "byteformer-train/byte_transforms.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <random>
+
+#include "base/errors.h"
+#include "random/stream.h"
+
+namespace fettle::byteformer {
+namespace {
+
+constexpr int64_t kMaxPermutation = int64_t{1} << 27;  // PyTorch takes 64-bit draws from 2^32 / 20 on
+
+// Steps and counts of 16-bit draws from one stream, four numbers a block.
+class ShortDraws {
+ public:
+  explicit ShortDraws(RandomStream& stream) : stream_(stream) {}
+  uint32_t next() {
+    if (left_ == 0) {
+      word_ = stream_.next_u32();
+      left_ = 2;
+    }
+    const uint32_t value = word_ & 0xFFFF;
+    word_ >>= 16;
+    --left_;
+    return value;
+  }
+
+ private:
+  RandomStream& stream_;
+  uint32_t word_ = 0;
+  int left_ = 0;
+};
+
+// Adds lo + the high half of draw * count, for which draws are uniform on 0..2^16-1. Of the 2^16 products those with a low half below
+// 2^16 mod count are drawn again, so that every sum is equally likely.
+void add_uniform_noise(std::span<uint8_t> bytes, const Noise& noise, RandomStream stream) {
+  const auto count = static_cast<uint32_t>(noise.hi - noise.lo + 1);
+  const uint32_t refused = 65536 % count;
+  ShortDraws draws(stream);
+  for (uint8_t& byte : bytes) {
+    uint32_t product = draws.next() * count;
+    while ((product & 0xFFFF) < refused) product = draws.next() * count;
+    byte = static_cast<uint8_t>(byte + static_cast<uint32_t>(noise.lo) + (product >> 16));
+  }
+}
+
+std::vector<int32_t> draw_permutation(int64_t n, RandomStream stream) {
+  std::vector<int32_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  stream.shuffle(order);
+  return order;
+}
+
+}  // namespace
+
+ByteTable reference_phi() {
+  ByteTable table;
+  const std::vector<int32_t> order = torch_permutation(256, kReferenceSeed);
+  std::transform(order.begin(), order.end(), table.begin(), [](int32_t value) { return static_cast<uint8_t>(value); });
+  return table;
+}
+
+// Position i takes the element at i + (a 32-bit number of the Mersenne Twister modulo n - i), for all i but the last.
+std::vector<int32_t> torch_permutation(int64_t n, uint32_t seed) {
+  FT_REQUIRE(n >= 0 && n <= kMaxPermutation, "cannot permute {} positions: expected at most {}", n, kMaxPermutation);
+  std::vector<int32_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  std::mt19937 numbers(seed);
+  for (size_t i = 0; i + 1 < order.size(); ++i) std::swap(order[i], order[i + numbers() % (order.size() - i)]);
+  return order;
+}
+
+std::vector<int32_t> kept_positions(const Keep& keep, int64_t length) {
+  FT_REQUIRE(keep.length == 0 || keep.length == length, "the mask is for {} bytes, found {}", keep.length, length);
+  std::vector<int32_t> positions = torch_permutation(length, keep.seed);
+  positions.resize(static_cast<size_t>(keep.fraction * static_cast<double>(length)));
+  std::sort(positions.begin(), positions.end());
+  return positions;
+}
+
+void reverse_bytes(std::span<const uint8_t> in, uint8_t* out) { std::reverse_copy(in.begin(), in.end(), out); }
+
+void rotate_by_half(std::span<const uint8_t> in, uint8_t* out) { std::rotate_copy(in.begin(), in.end() - static_cast<int64_t>(in.size() / 2), in.end(), out); }
+
+void order_by_stride(std::span<const uint8_t> in, int64_t stride, uint8_t* out) {
+  FT_CHECK(stride >= 1, "stride {}", stride);
+  const size_t step = static_cast<size_t>(stride);
+  for (size_t first = 0; first < std::min(step, in.size()); ++first) {
+    for (size_t i = first; i < in.size(); i += step) *out++ = in[i];
+  }
+}
+
+void shuffle_windows(std::span<const uint8_t> in, std::span<const int32_t> permutation, uint8_t* out) {
+  FT_CHECK(!permutation.empty(), "a window of no bytes");
+  while (in.size() >= permutation.size()) {
+    take(in, permutation, out);
+    in = in.subspan(permutation.size());
+    out += permutation.size();
+  }
+  std::copy(in.begin(), in.end(), out);
+}
+
+void take(std::span<const uint8_t> in, std::span<const int32_t> positions, uint8_t* out) {
+  for (size_t i = 0; i < positions.size(); ++i) out[i] = in[static_cast<size_t>(positions[i])];
+}
+
+void add_noise(std::span<uint8_t> bytes, std::span<const int16_t> noise) {
+  FT_CHECK(bytes.size() == noise.size(), "{} bytes, {} numbers", bytes.size(), noise.size());
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(bytes[i] + noise[i]);
+}
+
+void substitute(std::span<uint8_t> bytes, const ByteTable& table) {
+  for (uint8_t& byte : bytes) byte = table[byte];
+}
+
+ByteTransformer::ByteTransformer(const ByteTransforms& transforms) : transforms_(transforms) {
+  validate(transforms);
+  if (transforms.keep && transforms.keep->length > 0) {
+    kept_length_ = transforms.keep->length;
+    kept_ = kept_positions(*transforms.keep, kept_length_);
+  }
+}
+
+std::span<const int32_t> ByteTransformer::window_permutation(const SampleKey& key) {
+  const Reorder& reorder = *transforms_.reorder;
+  std::array<uint64_t, 3> wanted{key.seed, 0, 0};
+  if (reorder.redraw_each_batch) wanted = {key.seed, static_cast<uint64_t>(key.epoch), static_cast<uint64_t>(key.batch)};
+  if (window_key_ != wanted) {
+    permutation_ = draw_permutation(reorder.window, RandomStream(key.seed, "window shuffle", static_cast<int64_t>(wanted[1]), static_cast<int64_t>(wanted[2])));
+    window_key_ = wanted;
+  }
+  return permutation_;
+}
+
+void ByteTransformer::apply(std::vector<uint8_t>& bytes, const SampleKey& key, std::string_view name) {
+  const auto length = static_cast<int64_t>(bytes.size());
+  if (const auto& reorder = transforms_.reorder; reorder && length > 0) {
+    scratch_.resize(bytes.size());
+    switch (reorder->order) {
+      case Order::kReverse: reverse_bytes(bytes, scratch_.data()); break;
+      case Order::kCyclicHalfLength: rotate_by_half(bytes, scratch_.data()); break;
+      case Order::kStride: order_by_stride(bytes, reorder->stride, scratch_.data()); break;
+      case Order::kWindowShuffle: shuffle_windows(bytes, window_permutation(key), scratch_.data()); break;
+      case Order::kRandomShuffle:
+        FT_REQUIRE(length <= kMaxPermutation, "{}: cannot shuffle {} bytes, expected at most {}", name, length, kMaxPermutation);
+        take(bytes, draw_permutation(length, RandomStream(key.seed, "byte shuffle", key.epoch, key.sample)), scratch_.data());
+        break;
+    }
+    bytes.swap(scratch_);
+  }
+  if (const auto& keep = transforms_.keep; keep && length > 0) {
+    FT_REQUIRE(keep->length == 0 || keep->length == length, "{} has {} bytes, and the mask of kept positions is for {}: encode all samples at one size, or let each length have its own mask",
+               name, length, keep->length);
+    FT_REQUIRE(length <= kMaxPermutation, "{}: cannot mask {} bytes, expected at most {}", name, length, kMaxPermutation);
+    if (kept_length_ != length) {
+      kept_ = kept_positions(*keep, length);
+      kept_length_ = length;
+    }
+    scratch_.resize(kept_.size());
+    take(bytes, kept_, scratch_.data());
+    bytes.swap(scratch_);
+  }
+  if (transforms_.noise) add_uniform_noise(bytes, *transforms_.noise, RandomStream(key.seed, "byte noise", key.epoch, key.sample));
+  if (transforms_.phi) substitute(bytes, *transforms_.phi);
+}
+
+int64_t ByteTransformer::output_length(int64_t length) const {
+  return transforms_.keep ? static_cast<int64_t>(transforms_.keep->fraction * static_cast<double>(length)) : length;
+}
+
+}  // namespace fettle::byteformer
