@@ -12,16 +12,17 @@
 #include <string>
 
 #include "base/errors.h"
+#include "decode/sound_readers.h"
 
 namespace fettle {
 namespace {
 
-constexpr int64_t kMaxRate = int64_t{1} << 20;
-constexpr int64_t kBlockSamples = int64_t{1} << 16;  // read at a time: memory grows with what is there
-
 uint32_t little32(const uint8_t* at) { return at[0] | uint32_t{at[1]} << 8 | uint32_t{at[2]} << 16 | uint32_t{at[3]} << 24; }
 
 bool has(std::span<const uint8_t> bytes, size_t at, std::string_view text) { return bytes.size() >= at + text.size() && std::memcmp(bytes.data() + at, text.data(), text.size()) == 0; }
+
+constexpr int64_t kMaxRate = int64_t{1} << 20;
+constexpr int64_t kBlockSamples = int64_t{1} << 16;  // read at a time: memory grows with what is there
 
 // ---- what is told by the bytes ---------------------------------------------------------------------------------------
 
@@ -159,12 +160,56 @@ bool is_wanted(SoundFormat format, int type, int encoding) {
       }
     case SoundFormat::kFlac: return type == SF_FORMAT_FLAC;
     case SoundFormat::kOgg: return type == SF_FORMAT_OGG && (encoding == SF_FORMAT_VORBIS || encoding == SF_FORMAT_OPUS);
-    case SoundFormat::kMp3: return type == SF_FORMAT_MPEG && encoding == SF_FORMAT_MPEG_LAYER_III;
+    case SoundFormat::kMp3: break;
   }
   return false;
 }
 
+void decode_others(const SoundFile& source, Sound& sound) {
+  const std::string_view name = source.name;
+  if (sound.format == SoundFormat::kWav) require_whole_wav(source.bytes, name);
+  if (sound.format == SoundFormat::kOgg) require_whole_ogg(source.bytes, name);
+
+  Memory memory{source.bytes};
+  SF_INFO info{};
+  const Handle file = open(memory, name, sound.format, info);
+  FT_REQUIRE(is_wanted(sound.format, info.format & SF_FORMAT_TYPEMASK, info.format & SF_FORMAT_SUBMASK), "{}: {} with encoding {:#x} is not read", name, sound_format_name(sound.format), info.format);
+  set_shape(source, info.channels, info.samplerate, sound);
+  const int64_t claimed = info.frames;
+  const bool is_exact = sound.format != SoundFormat::kOgg && claimed != SF_COUNT_MAX;
+  FT_REQUIRE(!is_exact || claimed <= source.limits.max_frames, "{} has {} frames of samples, expected at most {}", name, claimed, source.limits.max_frames);
+  while (true) {
+    const int64_t block = next_block(sound, claimed - sound.num_frames);
+    const int64_t got = lib().readf_float(file.get(), sound.samples.data() + sound.num_frames * info.channels, block);
+    const int error = lib().error(file.get());
+    FT_REQUIRE(error == SF_ERR_NO_ERROR, "{} is damaged: {}", name, plain(lib().strerror(file.get())));
+    if (got <= 0) break;
+    add_frames(source, got, sound);
+  }
+  FT_REQUIRE(!is_exact || sound.num_frames == claimed, "{} is damaged: its header tells of {} frames of samples, and {} are there", name, claimed, sound.num_frames);
+}
+
 }  // namespace
+
+void set_shape(const SoundFile& file, int64_t num_channels, int64_t sample_rate_hz, Sound& sound) {
+  FT_REQUIRE(num_channels >= 1 && num_channels <= file.limits.max_channels, "{} has {} channels, expected 1 to {}", file.name, num_channels, file.limits.max_channels);
+  FT_REQUIRE(sample_rate_hz >= 1 && sample_rate_hz <= kMaxRate, "{} has {} samples a second, expected 1 to {}", file.name, sample_rate_hz, kMaxRate);
+  sound.num_channels = num_channels;
+  sound.sample_rate_hz = sample_rate_hz;
+  sound.num_frames = 0;
+}
+
+int64_t next_block(Sound& sound, int64_t expected) {
+  const int64_t largest = std::max<int64_t>(1, kBlockSamples / sound.num_channels), block = std::min(expected > 0 ? expected : 256, largest);
+  const auto needed = static_cast<size_t>((sound.num_frames + block) * sound.num_channels);
+  if (sound.samples.size() < needed) sound.samples.resize(needed);
+  return block;
+}
+
+void add_frames(const SoundFile& file, int64_t num_frames, Sound& sound) {
+  sound.num_frames += num_frames;
+  FT_REQUIRE(sound.num_frames <= file.limits.max_frames, "{} has more than {} frames of samples", file.name, file.limits.max_frames);
+}
 
 std::string_view sound_format_name(SoundFormat format) {
   constexpr std::string_view kNames[] = {"WAV", "FLAC", "Ogg", "MP3"};
@@ -174,39 +219,17 @@ std::string_view sound_format_name(SoundFormat format) {
 void decode_sound(std::span<const uint8_t> bytes, std::string_view name, const SoundLimits& limits, Sound& sound) {
   const std::optional<SoundFormat> format = find_format(bytes);
   FT_REQUIRE(format, "{} is no WAV, FLAC, Ogg or MP3 file", name);
-  if (format == SoundFormat::kWav) require_whole_wav(bytes, name);
-  if (format == SoundFormat::kOgg) require_whole_ogg(bytes, name);
-
-  Memory memory{bytes};
-  SF_INFO info{};
-  const Handle file = open(memory, name, *format, info);
-  FT_REQUIRE(is_wanted(*format, info.format & SF_FORMAT_TYPEMASK, info.format & SF_FORMAT_SUBMASK), "{}: {} with encoding {:#x} is not read", name, sound_format_name(*format), info.format);
-  FT_REQUIRE(info.channels >= 1 && info.channels <= limits.max_channels, "{} has {} channels, expected 1 to {}", name, info.channels, limits.max_channels);
-  FT_REQUIRE(info.samplerate >= 1 && info.samplerate <= kMaxRate, "{} has {} samples a second, expected 1 to {}", name, info.samplerate, kMaxRate);
-  const int64_t claimed = info.frames;
-  const bool is_exact = *format == SoundFormat::kWav || *format == SoundFormat::kFlac;
-  FT_REQUIRE(!is_exact || claimed <= limits.max_frames || claimed == SF_COUNT_MAX, "{} has {} frames of samples, expected at most {}", name, claimed, limits.max_frames);
-
   sound.format = *format;
-  sound.num_channels = info.channels;
-  sound.sample_rate_hz = info.samplerate;
-  sound.num_frames = 0;
-  const int64_t block = std::max<int64_t>(1, kBlockSamples / info.channels);
-  while (true) {
-    const auto used = static_cast<size_t>(sound.num_frames * info.channels), wanted = used + static_cast<size_t>(block * info.channels);
-    if (sound.samples.size() < wanted) sound.samples.resize(wanted);
-    const int64_t got = lib().readf_float(file.get(), sound.samples.data() + used, block);
-    const int error = lib().error(file.get());
-    FT_REQUIRE(error == SF_ERR_NO_ERROR, "{} is damaged: {}", name, plain(lib().strerror(file.get())));
-    if (got <= 0) break;
-    sound.num_frames += got;
-    FT_REQUIRE(sound.num_frames <= limits.max_frames, "{} has more than {} frames of samples", name, limits.max_frames);
+  const SoundFile file{bytes, name, limits};
+  if (*format == SoundFormat::kMp3) {
+    decode_mp3(file, sound);
+  } else {
+    decode_others(file, sound);
   }
-  sound.samples.resize(static_cast<size_t>(sound.num_frames * info.channels));
   FT_REQUIRE(sound.num_frames > 0, "{} holds no samples", name);
-  FT_REQUIRE(!is_exact || claimed == SF_COUNT_MAX || sound.num_frames == claimed, "{} is damaged: its header tells of {} frames of samples, and {} are there", name, claimed, sound.num_frames);
+  sound.samples.resize(static_cast<size_t>(sound.num_frames * sound.num_channels));
   const auto bad = std::find_if(sound.samples.begin(), sound.samples.end(), [](float value) { return !std::isfinite(value); });
-  FT_REQUIRE(bad == sound.samples.end(), "{}: sample {} is {}", name, (bad - sound.samples.begin()) / info.channels, *bad);
+  FT_REQUIRE(bad == sound.samples.end(), "{}: sample {} is {}", name, (bad - sound.samples.begin()) / sound.num_channels, *bad);
 }
 
 Sound decode_sound(std::span<const uint8_t> bytes, std::string_view name, const SoundLimits& limits) {

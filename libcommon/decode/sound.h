@@ -3,19 +3,20 @@
 // and RF64), FLAC, Ogg (Vorbis, Opus) and MP3. The format is told by the first bytes, never by a name.
 //
 // Samples are in [-1, 1] where the file's are integers: n bits are divided by 2^(n-1), unsigned 8 bits have 128 as zero. Floating samples are
-// left as they are, and refused where they are not finite. MP3: the decoder's delay is left in unless the file says (in LAME's
+// left as they are, and refused where they are not finite. MP3: the coder's delay is left in unless the file says (in LAME's
 // information frame) how long it is.
 //
-// Needs libsndfile.so.1 at run time, which is opened when the first sound comes: Error(kMachine) without it.
+// Needs libsndfile.so.1 at run time, for MP3 libmpg123.so.0, opened when the first such sound comes: Error(kMachine) without it.
 // Errors (kInput, each starts with the file's name): no known format, a known one with an encoding not listed above, no samples, a rate
 // beyond 2^20, more than `max_frames` or `max_channels`, damage. Damage is
 //   WAV    a chunk of samples that claims more than the file has, unless its size is 0xFFFFFFFF, which writers to a pipe leave behind
-//   FLAC   fewer or more frames than the header says; what its library calls an error
+//   FLAC   fewer frames than the header says; what its library calls an error
 //   Ogg    a page that ends early; what its library calls an error
-//   MP3    has no length to check: a file that ends early gives the frames that are there
+//   MP3    a change of rate or channels. There is no length to check: a file that ends early gives the frames that are there. Bytes that
+//          are no frames are skipped, as everybody does
 // Memory follows the samples that are there, not those that a header claims.
 //
-// Thread-safe.
+// Thread-safe, and nothing is printed.
 
 #include <cstdint>
 #include <span>
