@@ -52,8 +52,8 @@ void decode_mp3(const SoundFile& file, Sound& sound) {
     const int64_t block = next_block(sound, INT64_MAX), frame_bytes = sound.num_channels * static_cast<int64_t>(sizeof(float));
     size_t got = 0;
     const int status = lib().read(mp3.get(), reinterpret_cast<unsigned char*>(sound.samples.data() + sound.num_frames * sound.num_channels), static_cast<size_t>(has_shape ? block * frame_bytes : 0), &got);
+    add_frames(file, static_cast<int64_t>(got) / frame_bytes, sound);  // in the format so far
     if (status == MPG123_NEW_FORMAT) {
-      FT_CHECK(got == 0, "{} bytes of samples before their format", got);
       long rate = 0;
       int channels = 0, encoding = 0;
       FT_CHECK(lib().getformat(mp3.get(), &rate, &channels, &encoding) == MPG123_OK && encoding == MPG123_ENC_FLOAT_32, "encoding {:#x}", encoding);
@@ -63,7 +63,6 @@ void decode_mp3(const SoundFile& file, Sound& sound) {
       has_shape = true;
       continue;
     }
-    add_frames(file, static_cast<int64_t>(got) / frame_bytes, sound);
     if (status == MPG123_NEED_MORE || status == MPG123_DONE) break;
     FT_REQUIRE(status == MPG123_OK, "{} is damaged: {}", file.name, lib().strerror(mp3.get()));
     FT_REQUIRE(has_shape, "{} holds no samples", file.name);

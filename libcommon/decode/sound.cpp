@@ -4,10 +4,12 @@
 #include <sndfile.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <string>
 
@@ -55,20 +57,34 @@ void require_whole_wav(std::span<const uint8_t> bytes, std::string_view name) {
   FT_FAIL(ExitCode::kInput, "{} has no chunk of samples", name);
 }
 
-// Every page is there to its end. Bytes between pages are skipped, as everybody does.
+// The checksum of an Ogg page, in which its own four bytes count as zeros: CRC-32 with polynomial 0x04C11DB7, highest bit first, from 0.
+uint32_t ogg_checksum(std::span<const uint8_t> page) {
+  static constexpr std::array<uint32_t, 256> kTable = [] {
+    std::array<uint32_t, 256> table{};
+    for (uint32_t i = 0; i < 256; ++i) {
+      uint32_t value = i << 24;
+      for (int bit = 0; bit < 8; ++bit) value = value << 1 ^ (value >> 31 != 0 ? 0x04C11DB7 : 0);
+      table[i] = value;
+    }
+    return table;
+  }();
+  uint32_t sum = 0;
+  for (size_t i = 0; i < page.size(); ++i) sum = sum << 8 ^ kTable[sum >> 24 ^ (i >= 22 && i < 26 ? 0 : page[i])];
+  return sum;
+}
+
+// Pages one after the other from the first byte to the last, each with its checksum: libogg skips what is none without a word.
 void require_whole_ogg(std::span<const uint8_t> bytes, std::string_view name) {
   constexpr size_t kHeader = 27;
-  while (true) {
-    const auto page = std::search(bytes.begin(), bytes.end(), "OggS", "OggS" + 4);
-    if (page == bytes.end()) return;
-    bytes = bytes.subspan(static_cast<size_t>(page - bytes.begin()));
+  for (size_t at = 0; at < bytes.size();) {
+    FT_REQUIRE(has(bytes, at, "OggS") || bytes.size() - at < 4, "{} is damaged: no page at byte {}", name, at);
+    const std::span<const uint8_t> rest = bytes.subspan(at);
+    const bool has_header = rest.size() >= kHeader && rest.size() >= kHeader + rest[26];
     size_t size = kHeader;
-    if (bytes.size() >= kHeader && bytes.size() >= kHeader + bytes[26]) {
-      size += bytes[26];
-      for (size_t i = 0; i < bytes[26]; ++i) size += bytes[kHeader + i];
-    }
-    FT_REQUIRE(bytes.size() >= size && bytes.size() > kHeader, "{} ends early: inside a page", name);
-    bytes = bytes.subspan(size);
+    if (has_header) size = std::accumulate(rest.begin() + kHeader, rest.begin() + kHeader + rest[26], kHeader + rest[26]);
+    FT_REQUIRE(has_header && rest.size() >= size, "{} ends early: inside a page", name);
+    FT_REQUIRE(ogg_checksum(rest.first(size)) == little32(rest.data() + 22), "{} is damaged: the page at byte {} has a wrong checksum", name, at);
+    at += size;
   }
 }
 

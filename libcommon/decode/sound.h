@@ -11,7 +11,7 @@
 // beyond 2^20, more than `max_frames` or `max_channels`, damage. Damage is
 //   WAV    a chunk of samples that claims more than the file has, unless its size is 0xFFFFFFFF, which writers to a pipe leave behind
 //   FLAC   fewer frames than the header says; what its library calls an error
-//   Ogg    a page that ends early; what its library calls an error
+//   Ogg    anything but whole pages, a wrong checksum; what its library calls an error
 //   MP3    a change of rate or channels. There is no length to check: a file that ends early gives the frames that are there. Bytes that
 //          are no frames are skipped, as everybody does
 // Memory follows the samples that are there, not those that a header claims.

@@ -1,6 +1,7 @@
 #include "decode/sound.h"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <sndfile.h>
 
 #include <cmath>
@@ -208,14 +209,20 @@ TEST_CASE("sound: other files are no sound") {
   rejected("no WAV, FLAC, Ogg or MP3", "RIFF");
   rejected("no WAV, FLAC, Ogg or MP3", encode_webp(test_picture(5, 5)));
   rejected("no WAV, FLAC, Ogg or MP3", encode_jpeg(test_picture(5, 5)));
-  rejected("'f'", "OggS");
+  rejected("inside a page", "OggS");
+  const std::string vorbis = encode_sound(test_sound(1000), 1, 16000, kVorbis);
+  rejected(fmt::format("no page at byte {}", vorbis.size()), vorbis + "more");
+  std::string damaged = vorbis;
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  rejected("has a wrong checksum", damaged);
   rejected("'f'", "fLaC");
   rejected("'f'", "ID3");
   rejected("'f'", std::string("\xff\xfb\x90\x00", 4));
 }
 
-TEST_CASE("sound: damage in a FLAC is found") {
-  const std::string file = encode_sound(test_sound(20'000), 1, 16000, kFlac16);
+TEST_CASE("sound: damage in FLAC and Ogg is found") {
+  const int format = GENERATE(kFlac16, kVorbis, kOpus);
+  const std::string file = encode_sound(test_sound(20'000), 1, 16000, format);
   int found = 0, tried = 0;
   for (size_t at = 200; at < file.size(); at += file.size() / 40) {
     std::string damaged = file;
