@@ -1,6 +1,7 @@
 #include "byteformer-train/byte_transforms.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -14,45 +15,85 @@ namespace {
 
 constexpr int64_t kMaxPermutation = int64_t{1} << 27;  // PyTorch takes 64-bit draws from 2^32 / 20 on
 
-// Steps and counts of 16-bit draws from one stream, four numbers a block.
-class ShortDraws {
+// Numbers of a stream, drawn ahead.
+template <class Number, size_t kCount>
+class DrawnAhead {
  public:
-  explicit ShortDraws(RandomStream& stream) : stream_(stream) {}
-  uint32_t next() {
-    if (left_ == 0) {
-      word_ = stream_.next_u32();
-      left_ = 2;
-    }
-    const uint32_t value = word_ & 0xFFFF;
-    word_ >>= 16;
-    --left_;
-    return value;
+  explicit DrawnAhead(const RandomStream& stream) : stream_(stream) {}
+
+  Number next() {
+    if (at_ == kCount) refill();
+    return numbers_[at_++];
   }
+
+  // The next `count` numbers, which stay to be taken with skip(), or null where the store ends before.
+  const Number* peek(size_t count) {
+    if (at_ == kCount) refill();
+    return kCount - at_ >= count ? &numbers_[at_] : nullptr;
+  }
+  void skip(size_t count) { at_ += count; }
 
  private:
-  RandomStream& stream_;
-  uint32_t word_ = 0;
-  int left_ = 0;
-};
-
-// Adds lo + the high half of draw * count, for which draws are uniform on 0..2^16-1. Of the 2^16 products those with a low half below
-// 2^16 mod count are drawn again, so that every sum is equally likely.
-void add_uniform_noise(std::span<uint8_t> bytes, const Noise& noise, RandomStream stream) {
-  const auto count = static_cast<uint32_t>(noise.hi - noise.lo + 1);
-  const uint32_t refused = 65536 % count;
-  ShortDraws draws(stream);
-  for (uint8_t& byte : bytes) {
-    uint32_t product = draws.next() * count;
-    while ((product & 0xFFFF) < refused) product = draws.next() * count;
-    byte = static_cast<uint8_t>(byte + static_cast<uint32_t>(noise.lo) + (product >> 16));
+  void refill() {
+    std::array<uint32_t, kCount * sizeof(Number) / sizeof(uint32_t)> words;
+    stream_.fill(words);
+    std::memcpy(numbers_.data(), words.data(), sizeof numbers_);
+    at_ = 0;
   }
+
+  RandomStream stream_;
+  std::array<Number, kCount> numbers_;
+  size_t at_ = kCount;
+};
+static_assert(std::endian::native == std::endian::little, "the lower half of a word is its first short");
+
+// Each byte plus lo + the upper half of (16-bit number * count). Of the products those whose lower half is below 2^16 mod count are drawn
+// again, so that every sum is equally likely.
+void add_uniform_noise(std::span<uint8_t> bytes, const Noise& noise, const RandomStream& stream) {
+  constexpr size_t kBlock = 128;
+  const auto count = static_cast<uint16_t>(noise.hi - noise.lo + 1);
+  const auto refused = static_cast<uint16_t>(65536 % count);
+  const auto lo = static_cast<uint8_t>(noise.lo);
+  DrawnAhead<uint16_t, 4096> draws(stream);
+  const auto add_one = [&](uint8_t& byte) {
+    uint32_t product = draws.next() * uint32_t{count};
+    while ((product & 0xFFFF) < refused) product = draws.next() * uint32_t{count};
+    byte = static_cast<uint8_t>(byte + lo + (product >> 16));
+  };
+  size_t at = 0;
+  while (bytes.size() - at >= kBlock) {
+    uint8_t* const block = bytes.data() + at;
+    at += kBlock;
+    // All at once where none is refused, which is the rule.
+    if (const uint16_t* const numbers = draws.peek(kBlock); numbers != nullptr) {
+      uint16_t any_refused = 0;
+      for (size_t i = 0; i < kBlock; ++i) any_refused = static_cast<uint16_t>(any_refused | (static_cast<uint16_t>(numbers[i] * uint32_t{count}) < refused ? 1 : 0));
+      if (any_refused == 0) {
+        for (size_t i = 0; i < kBlock; ++i) block[i] = static_cast<uint8_t>(block[i] + lo + (numbers[i] * uint32_t{count} >> 16));
+        draws.skip(kBlock);
+        continue;
+      }
+    }
+    for (size_t i = 0; i < kBlock; ++i) add_one(block[i]);
+  }
+  for (; at < bytes.size(); ++at) add_one(bytes[at]);
 }
 
-std::vector<int32_t> draw_permutation(int64_t n, RandomStream stream) {
-  std::vector<int32_t> order(static_cast<size_t>(n));
+// Fisher-Yates from the back. Position i takes one of 0..i: the upper half of (32-bit number * (i + 1)), drawn again where the lower half
+// is below 2^32 mod (i + 1).
+void draw_permutation(int64_t n, const RandomStream& stream, std::vector<int32_t>& order) {
+  order.resize(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
-  stream.shuffle(order);
-  return order;
+  DrawnAhead<uint32_t, 1024> draws(stream);
+  for (size_t i = order.size(); i-- > 1;) {
+    const auto count = static_cast<uint32_t>(i + 1);
+    uint64_t product = uint64_t{draws.next()} * count;
+    if (static_cast<uint32_t>(product) < count) {
+      const uint32_t refused = -count % count;
+      while (static_cast<uint32_t>(product) < refused) product = uint64_t{draws.next()} * count;
+    }
+    std::swap(order[i], order[product >> 32]);
+  }
 }
 
 }  // namespace
@@ -86,11 +127,20 @@ void reverse_bytes(std::span<const uint8_t> in, uint8_t* out) { std::reverse_cop
 
 void rotate_by_half(std::span<const uint8_t> in, uint8_t* out) { std::rotate_copy(in.begin(), in.end() - static_cast<int64_t>(in.size() / 2), in.end(), out); }
 
+// A transposition, a cache line of columns at a time: rows of `stride` bytes are read in order, and what is written lies close together.
 void order_by_stride(std::span<const uint8_t> in, int64_t stride, uint8_t* out) {
   FT_CHECK(stride >= 1, "stride {}", stride);
-  const size_t step = static_cast<size_t>(stride);
-  for (size_t first = 0; first < std::min(step, in.size()); ++first) {
-    for (size_t i = first; i < in.size(); i += step) *out++ = in[i];
+  constexpr size_t kColumns = 64;
+  const size_t step = static_cast<size_t>(stride), rows = in.size() / step, longer = in.size() % step;  // columns before `longer` have a row more
+  const uint8_t* const from = in.data();
+  for (size_t first = 0; first < step; first += kColumns) {
+    const size_t columns = std::min(kColumns, step - first);
+    uint8_t* to[kColumns];
+    for (size_t i = 0; i < columns; ++i) to[i] = out + (first + i) * rows + std::min(first + i, longer);
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t i = 0; i < columns; ++i) to[i][row] = from[row * step + first + i];
+    }
+    for (size_t i = 0; i < columns && first + i < longer; ++i) to[i][rows] = from[rows * step + first + i];
   }
 }
 
@@ -130,7 +180,7 @@ std::span<const int32_t> ByteTransformer::window_permutation(const SampleKey& ke
   std::array<uint64_t, 3> wanted{key.seed, 0, 0};
   if (reorder.redraw_each_batch) wanted = {key.seed, static_cast<uint64_t>(key.epoch), static_cast<uint64_t>(key.batch)};
   if (window_key_ != wanted) {
-    permutation_ = draw_permutation(reorder.window, RandomStream(key.seed, "window shuffle", static_cast<int64_t>(wanted[1]), static_cast<int64_t>(wanted[2])));
+    draw_permutation(reorder.window, RandomStream(key.seed, "window shuffle", static_cast<int64_t>(wanted[1]), static_cast<int64_t>(wanted[2])), permutation_);
     window_key_ = wanted;
   }
   return permutation_;
@@ -147,7 +197,8 @@ void ByteTransformer::apply(std::vector<uint8_t>& bytes, const SampleKey& key, s
       case Order::kWindowShuffle: shuffle_windows(bytes, window_permutation(key), scratch_.data()); break;
       case Order::kRandomShuffle:
         FT_REQUIRE(length <= kMaxPermutation, "{}: cannot shuffle {} bytes, expected at most {}", name, length, kMaxPermutation);
-        take(bytes, draw_permutation(length, RandomStream(key.seed, "byte shuffle", key.epoch, key.sample)), scratch_.data());
+        draw_permutation(length, RandomStream(key.seed, "byte shuffle", key.epoch, key.sample), permutation_);
+        take(bytes, permutation_, scratch_.data());
         break;
     }
     bytes.swap(scratch_);
