@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/errors.h"
+#include "kernels/byte_map/byte_map.h"
 #include "random/stream.h"
 
 namespace fettle::byteformer {
@@ -164,7 +165,8 @@ void add_noise(std::span<uint8_t> bytes, std::span<const int16_t> noise) {
 }
 
 void substitute(std::span<uint8_t> bytes, const ByteTable& table) {
-  for (uint8_t& byte : bytes) byte = table[byte];
+  const kernels::Status status = kernels::byte_map({bytes.data(), table.data(), bytes.data(), static_cast<int64_t>(bytes.size())});
+  FT_CHECK(status == kernels::Status::kOk, "byte_map: {}", kernels::status_text(status));
 }
 
 ByteTransformer::ByteTransformer(const ByteTransforms& transforms) : transforms_(transforms) {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -112,6 +113,21 @@ TEST_CASE("byte transforms: noise is uniform over its range and wraps around") {
     const double freedom = static_cast<double>(expected_ways.size()) - 1;
     CHECK(chi2 <= freedom + 5 * std::sqrt(2 * freedom));  // five standard deviations; the seed is fixed
   }
+}
+
+TEST_CASE("byte transforms: drawn shuffles are uniform") {
+  // How often byte i of five lands at place j.
+  std::array<std::array<double, 5>, 5> found{};
+  constexpr int kTimes = 20'000;
+  for (int t = 0; t < kTimes; ++t) {
+    const Bytes out = transformed(reordered({.order = Order::kRandomShuffle}), iota(5), {.seed = 1, .sample = t});
+    for (size_t j = 0; j < 5; ++j) ++found[out[j]][j];
+  }
+  double chi2 = 0;
+  for (const auto& row : found) {
+    for (const double count : row) chi2 += std::pow(count - kTimes / 5.0, 2) / (kTimes / 5.0);
+  }
+  CHECK(chi2 < 16 + 5 * std::sqrt(32));  // 16 degrees of freedom, five standard deviations; the seed is fixed
 }
 
 TEST_CASE("byte transforms: noise that is given is added modulo 256") {
