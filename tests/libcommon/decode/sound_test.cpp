@@ -152,6 +152,15 @@ TEST_CASE("sound: a cut MP3 gives the frames that are there") {
   for (size_t size = 0; size < 60; ++size) rejected("'f'", file.substr(0, size));
 }
 
+TEST_CASE("sound: an MP3 goes on after a tag and after bytes that are no frames, but not at another rate") {
+  const std::string first = encode_sound(test_sound(16000), 1, 16000, kMp3), second = encode_sound(test_sound(22050), 1, 22050, kMp3);
+  const Sound alone = read(first), tagged = read(std::string("ID3\x04\0\0\0\0\0\x05hello", 15) + first);
+  CHECK(tagged.samples == alone.samples);
+  const Sound dirty = read(first + std::string(5000, 'x'));
+  CHECK(dirty.num_frames >= alone.num_frames - 1152);
+  rejected("changes from 1 channels at 16000 Hz to 1 at 22050", first + second);
+}
+
 TEST_CASE("sound: headers that lie are refused") {
   const std::string data = pcm16(test_sound(100));
   rejected("its samples take 201 bytes, and 200 are there", wav_file(data, {.claimed_bytes = 201}));

@@ -76,6 +76,15 @@ TEST_CASE("byte transforms: windows share one permutation, which the run or the 
   CHECK(transformed(reordered(redrawn), in, {.seed = 1, .batch = 5, .sample = 2}) == batch);
   CHECK(transformed(reordered(redrawn), in, {.seed = 1, .batch = 6, .sample = 1}) != batch);
   CHECK(transformed(reordered(redrawn), in, {.seed = 1, .epoch = 1, .batch = 5, .sample = 1}) != batch);
+  // A transformer that has been elsewhere.
+  for (const Reorder& reorder : {fixed, redrawn}) {
+    ByteTransformer used(reordered(reorder));
+    for (const SampleKey& key : {SampleKey{.seed = 1, .batch = 4}, SampleKey{.seed = 1, .batch = 5}, SampleKey{.seed = 2, .batch = 5}, SampleKey{.seed = 2, .epoch = 1, .batch = 5}}) {
+      Bytes bytes = in;
+      used.apply(bytes, key, "sample");
+      CHECK(bytes == transformed(reordered(reorder), in, key));
+    }
+  }
 }
 
 TEST_CASE("byte transforms: a random shuffle and noise belong to the sample and the epoch, whatever went before") {

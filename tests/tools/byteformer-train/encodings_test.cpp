@@ -366,6 +366,8 @@ TEST_CASE("encodings: an independent reader finds the sounds") {
 
 TEST_CASE("encodings: MP3 has no information frame, whole frames and the delay") {
   CHECK(encode(Encoding::kMp3, std::vector<float>(8), 8000).size() == 216);
+  // 64 kbit/s: 192 bytes, room for an information frame. Two frames of 1,152 samples hold the delay and the sound.
+  CHECK(encode(Encoding::kMp3, std::vector<float>(8), 48000).size() == 2 * 192);
   for (const int64_t rate : {8000, 16000, 22050, 44100, 48000, 11111}) {
     INFO(rate);
     const std::vector<float> mono = test::test_sound(rate);
