@@ -33,7 +33,8 @@ if [ $where = yes ]; then printf '%s\n' "$libtorch"; exit 0; fi
 
 # --- Debian packages ---------------------------------------------------------------------------------------------------
 packages="g++ make cmake ninja-build ccache git ca-certificates python3-pip pkg-config zlib1g-dev libssl-dev libjpeg-dev libpng-dev
-          libtiff-dev libwebp-dev libcli11-dev nlohmann-json3-dev libfmt-dev libgloo-dev catch2 gnuplot-nox dataset-fashion-mnist"
+          libtiff-dev libwebp-dev libsndfile1-dev libmpg123-dev libmp3lame-dev libcli11-dev nlohmann-json3-dev libfmt-dev libgloo-dev
+          catch2 gnuplot-nox dataset-fashion-mnist"
 [ $fuzz = no ] || packages="$packages clang"
 step="checking the Debian packages"
 command -v dpkg-query >/dev/null ||

@@ -26,7 +26,7 @@ struct Compression {
 }
 
 // Errors leave by longjmp, which may not skip destructors: plain values only. `memory` is the library's malloc.
-bool attempt(Compression& state, const uint8_t* pixels, int64_t height, int64_t width, int quality, unsigned char** memory, unsigned long* size) {
+bool attempt(Compression& state, const uint8_t* pixels, int64_t height, int64_t width, int channels, int quality, unsigned char** memory, unsigned long* size) {
   jpeg_compress_struct& jpeg = state.compress;
   jpeg.err = jpeg_std_error(&state.errors);
   jpeg.client_data = &state;
@@ -39,13 +39,13 @@ bool attempt(Compression& state, const uint8_t* pixels, int64_t height, int64_t 
   jpeg_mem_dest(&jpeg, memory, size);
   jpeg.image_height = static_cast<JDIMENSION>(height);
   jpeg.image_width = static_cast<JDIMENSION>(width);
-  jpeg.input_components = 3;
-  jpeg.in_color_space = JCS_RGB;
+  jpeg.input_components = channels;
+  jpeg.in_color_space = channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
   jpeg_set_defaults(&jpeg);
   jpeg_set_quality(&jpeg, quality, TRUE);
   jpeg_start_compress(&jpeg, TRUE);
   while (jpeg.next_scanline < jpeg.image_height) {
-    JSAMPROW row = const_cast<JSAMPROW>(pixels + static_cast<int64_t>(jpeg.next_scanline) * width * 3);
+    JSAMPROW row = const_cast<JSAMPROW>(pixels + static_cast<int64_t>(jpeg.next_scanline) * width * channels);
     jpeg_write_scanlines(&jpeg, &row, 1);
   }
   jpeg_finish_compress(&jpeg);
@@ -56,16 +56,27 @@ bool attempt(Compression& state, const uint8_t* pixels, int64_t height, int64_t 
 }  // namespace
 
 std::vector<uint8_t> encode_jpeg(const uint8_t* pixels, int64_t height, int64_t width, int quality) {
-  FT_CHECK(height >= 1 && width >= 1 && height <= JPEG_MAX_DIMENSION && width <= JPEG_MAX_DIMENSION, "a JPEG of {} x {}", height, width);
-  Compression state{};
-  unsigned char* memory = nullptr;
-  unsigned long size = 0;
-  const bool done = attempt(state, pixels, height, width, quality, &memory, &size);
   std::vector<uint8_t> bytes;
-  if (done) bytes.assign(memory, memory + size);
-  std::free(memory);
-  if (!done) FT_FAIL(ExitCode::kMachine, "cannot encode a JPEG: {}", state.message);
+  encode_jpeg(pixels, height, width, 3, quality, bytes);
   return bytes;
+}
+
+void encode_jpeg(const uint8_t* pixels, int64_t height, int64_t width, int channels, int quality, std::vector<uint8_t>& bytes) {
+  FT_CHECK(height >= 1 && width >= 1 && height <= JPEG_MAX_DIMENSION && width <= JPEG_MAX_DIMENSION && (channels == 1 || channels == 3), "a JPEG of {} x {} x {}", height, width, channels);
+  Compression state{};
+  // The library writes into `bytes` as far as they go, then into memory of its own.
+  if (bytes.capacity() < 4096) bytes.reserve(4096);
+  bytes.resize(bytes.capacity());
+  unsigned char* memory = bytes.data();
+  unsigned long size = bytes.size();
+  const bool done = attempt(state, pixels, height, width, channels, quality, &memory, &size);
+  if (memory == bytes.data()) {
+    bytes.resize(done ? size : 0);
+  } else {
+    if (done) bytes.assign(memory, memory + size);
+    std::free(memory);
+  }
+  if (!done) FT_FAIL(ExitCode::kMachine, "cannot encode a JPEG: {}", state.message);
 }
 
 }  // namespace fettle

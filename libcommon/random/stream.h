@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@ class RandomStream {
 
   uint32_t next_u32();
   uint64_t next_u64();
+  void fill(std::span<uint32_t> values);  // as many next_u32(), several times as fast
 
   int64_t below(int64_t n);              // uniform on 0..n-1, unbiased; n >= 1
   double uniform();                      // [0, 1), multiples of 2^-53

@@ -34,9 +34,11 @@ struct Kind {
   void (*run)(const Case&);  // asserts with Catch2
 };
 
+std::vector<Kind> byteformer_kinds();
 std::vector<Kind> sampling_kinds();
 std::vector<Kind> image_file_kinds();
 std::vector<Kind> image_op_kinds();
+std::vector<Kind> sound_file_kinds();
 std::vector<Kind> vision_kinds();          // with LibTorch only, as what follows
 std::vector<Kind> image_geometry_kinds();  // part of vision_kinds()
 

@@ -8,7 +8,7 @@
 int main(int argc, char** argv) {
   using namespace fettle;
   std::vector<golden::Kind> kinds = golden::sampling_kinds();
-  for (auto more : {golden::image_file_kinds, golden::image_op_kinds, golden::vision_kinds}) {
+  for (auto more : {golden::byteformer_kinds, golden::sound_file_kinds, golden::image_file_kinds, golden::image_op_kinds, golden::vision_kinds}) {
     for (golden::Kind& kind : more()) kinds.push_back(std::move(kind));
   }
   const std::filesystem::path folder = test::golden_folder();

@@ -10,6 +10,21 @@
 
 using namespace fettle;
 
+TEST_CASE("random: filling gives what as many single draws give, from any place") {
+  for (const size_t before : {0, 1, 3, 4, 7}) {
+    for (const size_t count : {0, 1, 4, 31, 32, 33, 36, 100, 1000}) {
+      RandomStream filled(5, "fill", 2, 9), single(5, "fill", 2, 9);
+      for (size_t i = 0; i < before; ++i) CHECK(filled.next_u32() == single.next_u32());
+      std::vector<uint32_t> values(count), expected(count);
+      filled.fill(values);
+      for (uint32_t& value : expected) value = single.next_u32();
+      INFO(before << " before, " << count);
+      CHECK(values == expected);
+      CHECK(filled.next_u64() == single.next_u64());
+    }
+  }
+}
+
 TEST_CASE("random: Philox4x32-10 gives the published vectors") {
   // kat_vectors of the Random123 distribution (Salmon et al. 2011).
   using Block = std::array<uint32_t, 4>;
