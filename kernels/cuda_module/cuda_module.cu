@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "kernels/batch_finish/batch_finish_cuda.h"
+#include "kernels/byte_conv/byte_conv_cuda.h"
 #include "kernels/cuda_module/cuda_check.h"
 #include "kernels/cuda_module/cuda_table.h"
 
@@ -21,7 +22,7 @@ Status device_info(int device_index, CudaDeviceInfo* info) {
 }
 
 constexpr CudaTable kTable = {
-    kCudaTableVersion, CUDART_VERSION, [] { return static_cast<const char*>(last_error); }, device_info, batch_finish_cuda,
+    kCudaTableVersion, CUDART_VERSION, [] { return static_cast<const char*>(last_error); }, device_info, batch_finish_cuda, byte_conv_forward_cuda, byte_conv_backward_cuda,
 };
 
 }  // namespace

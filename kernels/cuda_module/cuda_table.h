@@ -14,8 +14,11 @@ namespace fettle::kernels {
 
 struct BatchFinishArgs;
 struct ScaleBias;
+struct ByteConvShape;
+struct ByteConvForward;
+struct ByteConvBackward;
 
-constexpr int kCudaTableVersion = 1;
+constexpr int kCudaTableVersion = 2;
 
 struct CudaDeviceInfo {
   char name[256];       // "NVIDIA H100 80GB HBM3"
@@ -32,6 +35,8 @@ struct CudaTable {
   const char* (*last_error)();
   Status (*device_info)(int device_index, CudaDeviceInfo* info);
   Status (*batch_finish)(const BatchFinishArgs& args, const ScaleBias& affine, Stream stream);
+  Status (*byte_conv_forward)(const ByteConvShape& shape, const ByteConvForward& args, Stream stream);
+  Status (*byte_conv_backward)(const ByteConvShape& shape, const ByteConvBackward& args, Stream stream);
 };
 
 constexpr const char* kCudaTableSymbol = "fettle_cuda_table";

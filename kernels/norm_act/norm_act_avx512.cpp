@@ -1,4 +1,4 @@
-#define FT_NORM_ACT_BYTES 64
+#define FT_VECTOR_BYTES 64
 #include "kernels/norm_act/norm_act_passes.h"
 
 namespace fettle::kernels {

@@ -1,0 +1,8 @@
+#define FT_VECTOR_BYTES 32
+#include "kernels/byte_conv/byte_conv_passes.h"
+
+namespace fettle::kernels {
+
+ByteConvVariant byte_conv_avx2() { return kVariant; }
+
+}  // namespace fettle::kernels
