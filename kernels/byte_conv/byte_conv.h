@@ -2,15 +2,15 @@
 // byte_conv: an embedding followed by a strided convolution over the bytes of packed files, as a table lookup (ByteFormer, arXiv
 // 2306.00238: a byte takes 256 values, so that a convolution of embeddings is a sum of rows).
 //
-//   y[t] = sum over j of table[j][x[t * stride + j]]  (+ positions[t])      table[j] = E W_j^T
-//   dtable[j][v] = sum of dy[t] over the t with x[t * stride + j] = v
+//   y[t] = sum over j of table[x[t * stride + j]][j]  (+ positions[t])      table[v][j] = W_j E[v]
+//   dtable[v][j] = sum of dy[t] over the t with x[t * stride + j] = v
 //
 // with t counted within a file and j from 0 while t * stride + j lies within the file and below `kernel`: what lies beyond the file's end
 // contributes nothing, so that a token wholly beyond it is zero (or its position). How many tokens a file has is the caller's choice.
 //
 // bytes          [sum of lengths] u8: the files one after the other
 // byte_offsets   [files + 1], token_offsets [files + 1]: where each begins, ascending from 0
-// table, dtable  [kernel, 256, width], f32; the table of forward f32 or bf16
+// table, dtable  [256, kernel, width] f32
 // positions      [at least the tokens of any file, width] f32, or null
 // y, dy          [tokens, width] f32 or bf16
 // No overlap between inputs and outputs. Alignment that of the element.
@@ -34,12 +34,15 @@ struct ByteConvShape {
   int num_threads = 0;                     // at most so many; 0: OpenMP's default
 };
 
+// Floats of scratch that a pass of this shape needs on the CPU, for as many threads as it may use; 0 on CUDA.
+int64_t byte_conv_workspace(const Device& device, const ByteConvShape& shape);
+
 struct ByteConvForward {
-  const void* table = nullptr;
-  DType table_dtype = DType::kF32;
+  const float* table = nullptr;
   const float* positions = nullptr;
   void* y = nullptr;
   DType y_dtype = DType::kF32;
+  float* workspace = nullptr;
 };
 Status byte_conv_forward(const Device& device, const ByteConvShape& shape, const ByteConvForward& args, Stream stream);
 
@@ -47,6 +50,7 @@ struct ByteConvBackward {
   const void* dy = nullptr;
   DType dy_dtype = DType::kF32;
   float* dtable = nullptr;  // overwritten
+  float* workspace = nullptr;
 };
 Status byte_conv_backward(const Device& device, const ByteConvShape& shape, const ByteConvBackward& args, Stream stream);
 

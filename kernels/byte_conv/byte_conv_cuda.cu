@@ -35,14 +35,14 @@ __device__ void store(float* to, float value) { *to = value; }
 __device__ void store(__nv_bfloat16* to, float value) { *to = __float2bfloat16_rn(value); }
 
 // Threads of a warp take neighbouring columns, threadIdx.y a token.
-template <class T, class Y>
-__global__ void sum_rows(File file, const T* table, const float* positions, Y* y) {
+template <class Y>
+__global__ void sum_rows(File file, const float* table, const float* positions, Y* y) {
   for (int64_t token = static_cast<int64_t>(blockIdx.x) * kTokensABlock + threadIdx.y; token < file.tokens; token += static_cast<int64_t>(gridDim.x) * kTokensABlock) {
     const int64_t begin = token * file.stride, left = begin < file.length ? file.length - begin : 0;
     const int64_t taps = left < file.kernel ? left : file.kernel;
     for (int64_t column = threadIdx.x; column < file.width; column += kWarp) {
       float sum = 0;
-      for (int64_t j = 0; j < taps; ++j) sum += to_float(table[(j * kValues + file.bytes[begin + j]) * file.width + column]);
+      for (int64_t j = 0; j < taps; ++j) sum += table[(file.bytes[begin + j] * file.kernel + j) * file.width + column];
       if (positions != nullptr) sum += positions[token * file.width + column];
       store(y + (file.row + token) * file.width + column, sum);
     }
@@ -55,19 +55,18 @@ __global__ void scatter_rows(File file, const Y* dy, float* dtable) {
   __shared__ float rows[kValues][kWarp];
   const int64_t tap = blockIdx.x, column = static_cast<int64_t>(blockIdx.y) * kWarp + threadIdx.x;
   if (column >= file.width) return;
-  float* const to = dtable + tap * kValues * file.width + column;
-  for (int v = 0; v < kValues; ++v) rows[v][threadIdx.x] = to[v * file.width];
+  float* const to = dtable + tap * file.width + column;
+  for (int v = 0; v < kValues; ++v) rows[v][threadIdx.x] = to[v * file.kernel * file.width];
   for (int64_t token = 0; token < file.tokens && token * file.stride + tap < file.length; ++token) {
     rows[file.bytes[token * file.stride + tap]][threadIdx.x] += to_float(dy[(file.row + token) * file.width + column]);
   }
-  for (int v = 0; v < kValues; ++v) to[v * file.width] = rows[v][threadIdx.x];
+  for (int v = 0; v < kValues; ++v) to[v * file.kernel * file.width] = rows[v][threadIdx.x];
 }
 
-template <class T, class Y>
+template <class Y>
 void launch_forward(const File& file, const ByteConvForward& args, cudaStream_t stream) {
   const int64_t blocks = (file.tokens + kTokensABlock - 1) / kTokensABlock;
-  sum_rows<T, Y><<<static_cast<unsigned>(blocks < kMaxBlocks ? blocks : kMaxBlocks), dim3(kWarp, kTokensABlock), 0, stream>>>(
-      file, static_cast<const T*>(args.table), args.positions, static_cast<Y*>(args.y));
+  sum_rows<<<static_cast<unsigned>(blocks < kMaxBlocks ? blocks : kMaxBlocks), dim3(kWarp, kTokensABlock), 0, stream>>>(file, args.table, args.positions, static_cast<Y*>(args.y));
 }
 
 }  // namespace
@@ -77,11 +76,7 @@ Status byte_conv_forward_cuda(const ByteConvShape& shape, const ByteConvForward&
   for (int64_t index = 0; index < shape.files; ++index) {
     const File file = file_of(shape, index);
     if (file.tokens == 0) continue;
-    if (args.table_dtype == DType::kF32) {
-      args.y_dtype == DType::kF32 ? launch_forward<float, float>(file, args, on) : launch_forward<float, __nv_bfloat16>(file, args, on);
-    } else {
-      args.y_dtype == DType::kF32 ? launch_forward<__nv_bfloat16, float>(file, args, on) : launch_forward<__nv_bfloat16, __nv_bfloat16>(file, args, on);
-    }
+    args.y_dtype == DType::kF32 ? launch_forward<float>(file, args, on) : launch_forward<__nv_bfloat16>(file, args, on);
     if (const Status status = check(cudaGetLastError()); status != Status::kOk) return status;
   }
   return Status::kOk;

@@ -25,16 +25,15 @@ inline void each_token(const ByteConvShape& s, int64_t first, int64_t last, cons
   }
 }
 
-// kVectors vectors V of a row at a time, held in registers.
-template <class V, int kVectors, class T, class Y>
-inline void sum_rows(const ByteConvShape& s, const ByteConvForward& a, int64_t first, int64_t last, int64_t column) {
+// kVectors vectors V of a row at a time, held in registers. `table`: that of the cut from this column of it on, whose rows are `pitch` apart.
+template <class V, int kVectors, class Y>
+inline void sum_rows(const ByteConvShape& s, const ByteConvForward& a, const float* table, int64_t pitch, int64_t first, int64_t last, int64_t column) {
   constexpr int64_t kStep = sizeof(V) / sizeof(float);
-  const T* const table = static_cast<const T*>(a.table) + column;
   each_token(s, first, last, [&](const uint8_t* x, int64_t taps, int64_t row, int64_t token) {
     V sum[kVectors] = {};
-    const T* base = table;
-    for (int64_t j = 0; j < taps; ++j, base += kValues * s.width) {
-      const T* from = base + x[j] * s.width;
+    const float* base = table;
+    for (int64_t j = 0; j < taps; ++j, base += kValues * pitch) {
+      const float* from = base + x[j] * pitch;
       for (int i = 0; i < kVectors; ++i) sum[i] += value_at<V>(from + i * kStep);
     }
     if (a.positions != nullptr) {
@@ -46,48 +45,45 @@ inline void sum_rows(const ByteConvShape& s, const ByteConvForward& a, int64_t f
 }
 
 template <class V, int kVectors, class Y>
-inline void scatter_rows(const ByteConvShape& s, const ByteConvBackward& a, int64_t tap, int64_t tap_end, int64_t column) {
+inline void scatter_rows(const ByteConvShape& s, const Y* dy, float* table, int64_t pitch, int64_t tap, int64_t tap_end) {
   constexpr int64_t kStep = sizeof(V) / sizeof(float);
-  float* const table = a.dtable + tap * kValues * s.width + column;
   each_token(s, 0, s.token_offsets[s.files], [&](const uint8_t* x, int64_t taps, int64_t row, int64_t) {
-    const Y* const from = static_cast<const Y*>(a.dy) + row * s.width + column;
-    V dy[kVectors];
-    for (int i = 0; i < kVectors; ++i) dy[i] = value_at<V>(from + i * kStep);
+    const Y* const from = dy + row * s.width;
+    V added[kVectors];
+    for (int i = 0; i < kVectors; ++i) added[i] = value_at<V>(from + i * kStep);
     const int64_t end = taps < tap_end ? taps : tap_end;
     float* base = table;
-    for (int64_t j = tap; j < end; ++j, base += kValues * s.width) {
-      float* const to = base + x[j] * s.width;
-      for (int i = 0; i < kVectors; ++i) store(to + i * kStep, value_at<V>(to + i * kStep) + dy[i]);
+    for (int64_t j = tap; j < end; ++j, base += kValues * pitch) {
+      float* const to = base + x[j] * pitch;
+      for (int i = 0; i < kVectors; ++i) store(to + i * kStep, value_at<V>(to + i * kStep) + added[i]);
     }
   });
 }
 
-// The columns of a task: all in one pass over the tokens, or where they are fewer by vectors and single floats.
-template <class T, class Y>
-void forward_as(const ByteConvShape& s, const ByteConvForward& a, int64_t first, int64_t last, int64_t column, int64_t columns) {
-  if (columns == kByteConvColumns) return sum_rows<Floats, kByteConvColumns / kLanes, T, Y>(s, a, first, last, column);
-  for (; columns >= kLanes; columns -= kLanes, column += kLanes) sum_rows<Floats, 1, T, Y>(s, a, first, last, column);
-  for (; columns > 0; --columns, ++column) sum_rows<float, 1, T, Y>(s, a, first, last, column);
+// The columns of a cut: all in one pass over the tokens, or where they are fewer by vectors and single floats.
+template <class Y>
+void forward_as(const ByteConvShape& s, const ByteConvForward& a, const float* table, int64_t first, int64_t last, int64_t column, int64_t columns) {
+  if (columns == kByteConvColumns) return sum_rows<Floats, kByteConvColumns / kLanes, Y>(s, a, table, kByteConvColumns, first, last, column);
+  int64_t c = 0;
+  for (; c + kLanes <= columns; c += kLanes) sum_rows<Floats, 1, Y>(s, a, table + c, columns, first, last, column + c);
+  for (; c < columns; ++c) sum_rows<float, 1, Y>(s, a, table + c, columns, first, last, column + c);
 }
 
 template <class Y>
-void backward_as(const ByteConvShape& s, const ByteConvBackward& a, int64_t tap, int64_t tap_end, int64_t column, int64_t columns) {
-  for (int64_t row = tap * kValues; row < tap_end * kValues; ++row) memset(a.dtable + row * s.width + column, 0, sizeof(float) * static_cast<size_t>(columns));
-  if (columns == kByteConvColumns) return scatter_rows<Floats, kByteConvColumns / kLanes, Y>(s, a, tap, tap_end, column);
-  for (; columns >= kLanes; columns -= kLanes, column += kLanes) scatter_rows<Floats, 1, Y>(s, a, tap, tap_end, column);
-  for (; columns > 0; --columns, ++column) scatter_rows<float, 1, Y>(s, a, tap, tap_end, column);
+void backward_as(const ByteConvShape& s, const ByteConvBackward& a, float* table, int64_t tap, int64_t tap_end, int64_t column, int64_t columns) {
+  const Y* const dy = static_cast<const Y*>(a.dy) + column;
+  if (columns == kByteConvColumns) return scatter_rows<Floats, kByteConvColumns / kLanes, Y>(s, dy, table, kByteConvColumns, tap, tap_end);
+  int64_t c = 0;
+  for (; c + kLanes <= columns; c += kLanes) scatter_rows<Floats, 1, Y>(s, dy + c, table + c, columns, tap, tap_end);
+  for (; c < columns; ++c) scatter_rows<float, 1, Y>(s, dy + c, table + c, columns, tap, tap_end);
 }
 
-void forward(const ByteConvShape& s, const ByteConvForward& a, int64_t first, int64_t last, int64_t column, int64_t columns) {
-  if (a.table_dtype == DType::kF32) {
-    (a.y_dtype == DType::kF32 ? forward_as<float, float> : forward_as<float, uint16_t>)(s, a, first, last, column, columns);
-  } else {
-    (a.y_dtype == DType::kF32 ? forward_as<uint16_t, float> : forward_as<uint16_t, uint16_t>)(s, a, first, last, column, columns);
-  }
+void forward(const ByteConvShape& s, const ByteConvForward& a, const float* packed, int64_t first, int64_t last, int64_t column, int64_t columns) {
+  (a.y_dtype == DType::kF32 ? forward_as<float> : forward_as<uint16_t>)(s, a, packed, first, last, column, columns);
 }
 
-void backward(const ByteConvShape& s, const ByteConvBackward& a, int64_t tap, int64_t tap_end, int64_t column, int64_t columns) {
-  (a.dy_dtype == DType::kF32 ? backward_as<float> : backward_as<uint16_t>)(s, a, tap, tap_end, column, columns);
+void backward(const ByteConvShape& s, const ByteConvBackward& a, float* packed, int64_t tap, int64_t tap_end, int64_t column, int64_t columns) {
+  (a.dy_dtype == DType::kF32 ? backward_as<float> : backward_as<uint16_t>)(s, a, packed, tap, tap_end, column, columns);
 }
 
 constexpr ByteConvVariant kVariant = {forward, backward};
