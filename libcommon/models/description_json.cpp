@@ -5,6 +5,15 @@
 #include "base/text.h"
 
 namespace fettle {
+namespace {
+
+// An unsigned number beyond int64 would wrap: compare it as what it is.
+bool is_integer_within(const nlohmann::json& json, int64_t min, int64_t max) {
+  return json.is_number_unsigned() ? json.get<uint64_t>() <= static_cast<uint64_t>(max) && json.get<int64_t>() >= min
+                                   : json.is_number_integer() && json.get<int64_t>() >= min && json.get<int64_t>() <= max;
+}
+
+}  // namespace
 
 DescriptionReader::DescriptionReader(const nlohmann::json& json, const std::vector<std::string>& keys, Keys needed, ExitCode code) : json_(json), code_(code) {
   if (!json.is_object()) FT_FAIL(code, "model description: expected an object, found {}", json.type_name());
@@ -21,11 +30,18 @@ DescriptionReader::DescriptionReader(const nlohmann::json& json, const std::vect
 void DescriptionReader::read(const std::string& key, int64_t& value, int64_t min, int64_t max) const {
   const auto found = json_.find(key);
   if (found == json_.end()) return;
-  // An unsigned number beyond int64 would wrap: compare it as what it is.
-  const bool fits = found->is_number_unsigned() ? found->get<uint64_t>() <= static_cast<uint64_t>(max) && found->get<int64_t>() >= min
-                                                : found->is_number_integer() && found->get<int64_t>() >= min && found->get<int64_t>() <= max;
-  if (!fits) FT_FAIL(code_, "model description: {} must be an integer of {} to {}, found {}", key, min, max, found->dump());
+  if (!is_integer_within(*found, min, max)) FT_FAIL(code_, "model description: {} must be an integer of {} to {}, found {}", key, min, max, found->dump());
   value = found->get<int64_t>();
+}
+
+void DescriptionReader::read(const std::string& key, std::vector<int64_t>& value, int64_t min, int64_t max) const {
+  const auto found = json_.find(key);
+  if (found == json_.end()) return;
+  const nlohmann::json list = found->is_array() ? *found : nlohmann::json::array({*found});
+  for (const nlohmann::json& entry : list) {
+    if (!is_integer_within(entry, min, max)) FT_FAIL(code_, "model description: {} must be integers of {} to {}, found {}", key, min, max, entry.dump());
+  }
+  value = list.get<std::vector<int64_t>>();
 }
 
 void DescriptionReader::read(const std::string& key, double& value, double min, double max) const {

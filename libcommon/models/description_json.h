@@ -1,6 +1,6 @@
 #pragma once
-// Model descriptions to and from JSON. A description struct D has the members arch, in_channels and num_classes, the constants
-// kFamily and kArchs (text for messages), a function has_arch(), and a template fields(self, field) that calls
+// Model descriptions to and from JSON. A description struct D has the members arch and num_classes, in_channels where its input has
+// channels, the constants kFamily and kArchs (text for messages), a function has_arch(), and a template fields(self, field) that calls
 // field(name, member, limits...) for every further member: that list alone decides what is written, read and overridden.
 
 #include <cstdint>
@@ -26,6 +26,7 @@ class DescriptionReader {
   // A missing key leaves the value as it is.
   void read(const std::string& key, int64_t& value, int64_t min, int64_t max) const;
   void read(const std::string& key, double& value, double min, double max) const;
+  void read(const std::string& key, std::vector<int64_t>& value, int64_t min, int64_t max) const;  // a number is a list of one
   void read(const std::string& key, std::string& value) const;
   void read(const std::string& key, std::string& value, const std::vector<std::string>& allowed) const;
 
@@ -52,8 +53,12 @@ void require_no_fault(const D& description, ExitCode code) {
 }
 
 template <typename D>
+inline constexpr bool has_channels = requires(D description) { description.in_channels; };
+
+template <typename D>
 nlohmann::json description_to_json(const D& description) {
-  nlohmann::json json = {{"family", D::kFamily}, {"arch", description.arch}, {"in_channels", description.in_channels}, {"num_classes", description.num_classes}};
+  nlohmann::json json = {{"family", D::kFamily}, {"arch", description.arch}, {"num_classes", description.num_classes}};
+  if constexpr (has_channels<D>) json["in_channels"] = description.in_channels;
   D::fields(description, [&](const char* name, const auto& value, const auto&...) { json[name] = value; });
   return json;
 }
@@ -62,13 +67,14 @@ nlohmann::json description_to_json(const D& description) {
 template <typename D>
 D description_from_json(const nlohmann::json& json) {
   D description;
-  std::vector<std::string> keys = {"family", "arch", "in_channels", "num_classes"};
+  std::vector<std::string> keys = {"family", "arch", "num_classes"};
+  if constexpr (has_channels<D>) keys.emplace_back("in_channels");
   D::fields(description, [&](const char* name, const auto&...) { keys.emplace_back(name); });
   const DescriptionReader reader(json, keys, DescriptionReader::Keys::kAll, ExitCode::kInput);
   std::string family;
   reader.read("family", family, {D::kFamily});
   reader.read("arch", description.arch);
-  reader.read("in_channels", description.in_channels, 1, kMaxChannels);
+  if constexpr (has_channels<D>) reader.read("in_channels", description.in_channels, 1, kMaxChannels);
   reader.read("num_classes", description.num_classes, 1, kMaxClasses);
   D::fields(description, [&](const char* name, auto& value, const auto&... limits) { reader.read(name, value, limits...); });
   FT_REQUIRE(D::has_arch(description.arch), "model description: family '{}' has {}, found '{}'", D::kFamily, D::kArchs, description.arch);

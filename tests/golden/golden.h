@@ -41,6 +41,7 @@ std::vector<Kind> image_op_kinds();
 std::vector<Kind> sound_file_kinds();
 std::vector<Kind> vision_kinds();          // with LibTorch only, as what follows
 std::vector<Kind> image_geometry_kinds();  // part of vision_kinds()
+std::vector<Kind> byteformer_network_kinds();  // so are these
 
 // ---- for handlers ----------------------------------------------------------------------------------------------------
 
