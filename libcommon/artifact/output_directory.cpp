@@ -16,6 +16,8 @@ namespace fettle {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kCondemnedName = "state.removed";  // states on their way out
+
 bool made_by_a_run(const fs::path& directory) {
   return fs::is_empty(directory) || is_artifact(directory) || fs::exists(directory / kOptionsName) || fs::exists(directory / kStateName);
 }
@@ -33,7 +35,7 @@ void try_writing_beside(const fs::path& path) {
 // Removes what a run made, options.json apart, which marks the directory as a run's: killed at any instant, this leaves
 // what the next --overwrite replaces and what --resume trains from the start.
 void clear(const fs::path& directory) {
-  const fs::path state = directory / kStateName, condemned = directory / "state.removed";
+  const fs::path state = directory / kStateName, condemned = directory / kCondemnedName;
   fs::remove(directory / kManifestName);  // from here on this is no artifact
   fs::remove_all(condemned);
   if (fs::exists(state)) fs::rename(state, condemned);  // whole or gone, never half a state
@@ -92,6 +94,7 @@ std::optional<RunRecord> OutputDirectory::recorded() const {
     record.options = json.at("options").get<Json::object_t>();
     record.drawn = json.at("drawn").get<std::vector<std::string>>();
     record.inputs = json.at("inputs").get<Json::object_t>();
+    record.initial = json.value("initial", Json::object()).get<Json::object_t>();
   } catch (const Json::exception& error) {
     throw Error(ExitCode::kInput, fmt::format("{}: not what a run writes ({})", file.string(), error.what()), "--overwrite starts anew");
   }
@@ -106,12 +109,19 @@ void OutputDirectory::open(const RunRecord& record) {
       lock();
     } else if (mode_ == OutputMode::kOverwrite) {
       clear(path_);
+    } else {
+      // What a killed process left half written or half removed.
+      remove_stale_temporaries_in(path_);
+      remove_stale_temporaries_in(path_ / kStateName);
+      fs::remove_all(path_ / kCondemnedName);
     }
   } catch (const fs::filesystem_error& error) {
     throw_errno(error.code().value(), fmt::format("make '{}'", path_.string()));
   }
   const fs::path file = path_ / kOptionsName;
-  if (!resuming() || !fs::exists(file)) write_file_atomic(file, Json{{"options", record.options}, {"drawn", record.drawn}, {"inputs", record.inputs}}.dump(1) + "\n");
+  if (!resuming() || !fs::exists(file)) {
+    write_file_atomic(file, Json{{"options", record.options}, {"drawn", record.drawn}, {"inputs", record.inputs}, {"initial", record.initial}}.dump(1) + "\n");
+  }
   opened_ = true;
 }
 

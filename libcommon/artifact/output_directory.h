@@ -19,6 +19,7 @@ struct RunRecord {
   Json options = Json::object();   // as they go into the manifest
   std::vector<std::string> drawn;  // names of options that were drawn
   Json inputs = Json::object();    // flags that name inputs, as they were typed
+  Json initial = Json::object();   // what the tool keeps of inputs that a resumed run does not read again
 };
 
 class OutputDirectory {
@@ -37,7 +38,8 @@ class OutputDirectory {
   bool finished() const;                          // resuming, and the manifest is there
   std::optional<RunRecord> recorded() const;      // what options.json says; nothing when it is not there yet
 
-  // Makes the directory (after clearing an old one with kOverwrite), locks it and writes options.json. Later calls, and a follower's, do nothing.
+  // Makes the directory, locks it and writes options.json. Of one that is there it first clears all with kOverwrite, else what a killed
+  // process left half written. Later calls, and a follower's, do nothing.
   void open(const RunRecord& record);
 
  private:

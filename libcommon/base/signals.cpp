@@ -9,12 +9,11 @@ namespace fettle {
 namespace {
 
 std::atomic<int> received{0};
-std::atomic<bool> at_once{false};
 static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
 
 void on_signal(int signal_number) {
   int none = 0;
-  if (at_once || !received.compare_exchange_strong(none, signal_number)) _exit(128 + signal_number);
+  if (!received.compare_exchange_strong(none, signal_number)) _exit(128 + signal_number);
 }
 
 }  // namespace
@@ -27,13 +26,6 @@ void install_stop_signals() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
-
-EndAtOnceOnSignals::EndAtOnceOnSignals() {
-  at_once = true;
-  if (stop_requested()) _exit(128 + stop_signal());
-}
-
-EndAtOnceOnSignals::~EndAtOnceOnSignals() { at_once = false; }
 
 int stop_signal() { return received.load(std::memory_order_relaxed); }
 

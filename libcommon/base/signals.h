@@ -10,13 +10,4 @@ void install_stop_signals();
 int stop_signal();
 inline bool stop_requested() { return stop_signal() != 0; }
 
-// While it lives the first signal already ends the process at once: around a wait in which nobody reads the flag.
-class EndAtOnceOnSignals {
- public:
-  EndAtOnceOnSignals();
-  ~EndAtOnceOnSignals();
-  EndAtOnceOnSignals(const EndAtOnceOnSignals&) = delete;
-  EndAtOnceOnSignals& operator=(const EndAtOnceOnSignals&) = delete;
-};
-
 }  // namespace fettle

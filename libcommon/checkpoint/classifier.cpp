@@ -97,7 +97,7 @@ void validate(const ClassifierSource& source) {
                    source.interpolation);
 }
 
-Classifier open_classifier(const ClassifierSource& source) {
+Classifier open_classifier(const ClassifierSource& source, bool all_names) {
   Classifier result;
   const std::optional<fs::path> artifact = artifact_of(source.from);
   const WeightsFile weights(source.from);
@@ -127,7 +127,8 @@ Classifier open_classifier(const ClassifierSource& source) {
   }
   const ImageClassifier& model = *result.model;
   const LoadReport report = load_weights(weights, model);
-  require_complete(report, weights, /*all=*/false, artifact ? "" : "is --arch the network that they are of? --arch-options may make another one of it");
+  const std::string which = artifact ? "" : "is --arch the network that they are of? --arch-options may make another one of it";
+  require_complete(report, weights, all_names, all_names || artifact ? which : which + "; -v lists all names");
   FT_REQUIRE(!report.head_is_new, "{}: its last layer has not the {} classes of its description", weights.path().string(), model.num_classes());
   result.model->eval();
 

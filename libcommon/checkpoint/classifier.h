@@ -37,6 +37,7 @@ struct Classifier {
 // architecture usually is, and the description says so.
 // Errors: kUsage for --arch with an artifact or none with a bare file, and for flags that do not fit the network; kInput as WeightsFile
 // and load_weights(), for incomplete weights, and for a --labels file of another number of lines than the network has classes.
-Classifier open_classifier(const ClassifierSource& source);
+// `all_names`: the error of incomplete weights has every name.
+Classifier open_classifier(const ClassifierSource& source, bool all_names = false);
 
 }  // namespace fettle

@@ -121,6 +121,15 @@ std::vector<int64_t> joined_shape(const WeightsFile& file, const std::vector<std
   return shape;
 }
 
+// A file that has another table is of a network that computes something else with tensors of the same names and shapes.
+void require_same_table(const WeightsFile& file, const std::vector<std::string>& names, const at::Tensor& ours) {
+  for (const std::string& name : names) {
+    const at::Tensor theirs = file.tensor(name);
+    FT_REQUIRE(!theirs.is_floating_point() && theirs.numel() == ours.numel() && at::equal(theirs.reshape({-1}).to(at::kLong), ours.reshape({-1})),
+               "{}: {} is not the table that follows from the network's windows", file.path().string(), quote(name));
+  }
+}
+
 }  // namespace
 
 LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head, const Renaming& rename) {
@@ -149,7 +158,11 @@ LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, cons
   }
   const at::NoGradGuard no_grad;
   for (const Source& source : sources) {
-    if ((report.head_is_new && source.ours.starts_with(head)) || follows_from_architecture(source.ours)) continue;
+    if (follows_from_architecture(source.ours)) {
+      if (source.missing.empty()) require_same_table(file, source.names, source.tensor);
+      continue;
+    }
+    if (report.head_is_new && source.ours.starts_with(head)) continue;
     if (!source.missing.empty()) {
       if (!source.ours.ends_with("num_batches_tracked")) report.missing.insert(report.missing.end(), source.missing.begin(), source.missing.end());
       continue;

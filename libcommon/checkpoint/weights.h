@@ -48,7 +48,7 @@ struct LoadReport {
 // the last layer ("fc."), whose shape may differ. Batch norm's num_batches_tracked, which old files lack, may be missing unreported.
 // Errors (kInput, naming file and tensor): another shape elsewhere; integers where the network has floats, or the other way round.
 // Several names of `rename` are joined along the first dimension (query, key, value), dimensions of 1 at the end are added or dropped,
-// and index tables that follow from the architecture (Swin's) are computed, not read.
+// and index tables that follow from the architecture (Swin's) are computed; a file that has others is an Error(kInput).
 LoadReport load_weights(const WeightsFile& file, const NamedTensors& state, const std::string& head, const Renaming& rename = own_names);
 
 // The same for a network, whose file may have the names of any library that knows it (models/library_names.h): the one of

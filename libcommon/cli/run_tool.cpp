@@ -207,7 +207,13 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
     FT_REQUIRE_USAGE(p.values->size() >= p.min, "expected {} ({}); -h shows the usage", p.name, p.help);
   }
   for (const std::string& condition : common.require) parse_requirement(condition);
-  body.validate();
+  try {
+    body.validate();
+  } catch (const Error& error) {
+    // The user may have counted on the options of a run that is not there.
+    if (!common.resume || before) throw;
+    throw Error(error.code(), fmt::format("--resume: there is no run in '{}' to go on with, and to start one: {}", common.out, error.what()), error.hint());
+  }
   if (common.print_config) return print(table.config().dump(1) + "\n"), 0;
 
   if (hooks.start) hooks.start(common, context.launch, log);

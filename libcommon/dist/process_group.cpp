@@ -4,19 +4,25 @@
 #include <fmt/format.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <thread>
 
 #include "base/signals.h"
+#include "base/text.h"
 #include "dist/process_group_impl.h"
 
 namespace fettle {
 namespace {
 
 constexpr const char* kFailure = "failure";  // the store's key for why the first process to fail did
+constexpr const char* kFate = "fate";        // what became of the meeting: kMet, or "143 rank 1", an exit code and whose it is
+constexpr const char* kMet = "met";
 constexpr std::chrono::seconds kStoreOutlivesFailure{2};
+constexpr std::chrono::milliseconds kLookEvery{50};
 constexpr int64_t kMostTextBytes = int64_t{1} << 30;
 
 std::string first_line(std::string text) { return text.substr(0, text.find('\n')); }
@@ -35,6 +41,53 @@ c10::intrusive_ptr<c10d::ProcessGroup> gloo_group(const c10::intrusive_ptr<c10d:
   group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, gloo);
   group->setDefaultBackend(c10d::ProcessGroup::BackendType::GLOO);
   return group;
+}
+
+// Connects to the store, or opens it. Asked to stop meanwhile, a process that finds it can still tell the others; one that does not soon, ends.
+c10::intrusive_ptr<c10d::TCPStore> open_store(const Launch& launch, std::chrono::milliseconds timeout) {
+  c10d::TCPStoreOptions options;
+  options.port = launch.port;
+  options.isServer = launch.is_first() && !launch.launcher_has_store;
+  options.numWorkers = launch.size;
+  options.waitWorkers = false;  // meet() waits
+  options.timeout = timeout;
+  std::future<c10::intrusive_ptr<c10d::TCPStore>> opened =
+      std::async(std::launch::async, [&] { return c10::make_intrusive<c10d::TCPStore>(launch.address, options); });
+  std::chrono::milliseconds stopping{0};
+  while (opened.wait_for(kLookEvery) != std::future_status::ready) {
+    if (stop_requested() && (stopping += kLookEvery) >= kStoreOutlivesFailure) _exit(128 + stop_signal());
+  }
+  return opened.get();
+}
+
+// Waits until all processes are there, or one of them was told to stop before, which then ends all. The first to find either writes it down
+// for everyone, so that nobody goes on alone.
+void meet(c10d::Store& store, const Launch& launch, std::chrono::milliseconds timeout) {
+  const auto arrival = [](int rank) { return fmt::format("arrived/{}", rank); };
+  std::vector<std::string> arrivals;
+  for (int rank = 0; rank < launch.size; ++rank) arrivals.push_back(arrival(rank));
+  store.set(arrival(launch.rank), std::string("1"));
+  const auto began = std::chrono::steady_clock::now();
+  std::string fate;
+  for (;; std::this_thread::sleep_for(kLookEvery)) {
+    if (store.check(arrivals)) {
+      fate = store.compareSet(kFate, std::string(), std::string(kMet));
+    } else if (stop_requested()) {
+      fate = store.compareSet(kFate, std::string(), fmt::format("{} rank {}", 128 + stop_signal(), launch.rank));
+    } else if (store.check({kFate})) {
+      fate = store.get_to_str(kFate);
+    }
+    if (!fate.empty()) break;
+    if (std::chrono::steady_clock::now() - began > timeout) {
+      std::erase_if(arrivals, [&](const std::string& key) { return store.check({key}); });
+      throw std::runtime_error(fmt::format("{} of them did not come, such as rank {}", arrivals.size(), arrivals.empty() ? "" : arrivals[0].substr(arrivals[0].find('/') + 1)));
+    }
+  }
+  if (fate == kMet) return;
+  if (launch.is_first()) std::this_thread::sleep_for(kStoreOutlivesFailure);
+  const bool interrupted = fate.starts_with(std::to_string(static_cast<int>(ExitCode::kInterrupted)));
+  throw LostProcess(interrupted ? ExitCode::kInterrupted : ExitCode::kTerminated,
+                    fmt::format("rank {}: {} was told to stop before all {} processes had met", launch.rank, fate.substr(fate.find(' ') + 1), launch.size));
 }
 
 template <class F>
@@ -63,19 +116,14 @@ ProcessGroup::ProcessGroup(const Launch& launch, double timeout_s) : rank_(launc
   if (launch.size == 1) return;
   impl_ = std::make_unique<Impl>();
   impl_->timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout_s * 1000));
-  const EndAtOnceOnSignals guard;  // a launcher stops those that still wait for one that failed
   try {
-    c10d::TCPStoreOptions options;
-    options.port = launch.port;
-    options.isServer = launch.is_first() && !launch.launcher_has_store;
-    options.numWorkers = launch.size;
-    options.waitWorkers = false;  // the groups below wait
-    options.timeout = impl_->timeout;
-    const auto store = c10::make_intrusive<c10d::TCPStore>(launch.address, options);
-    impl_->store = c10::make_intrusive<c10d::PrefixStore>("fettle/" + launch.attempt, store);
+    impl_->store = c10::make_intrusive<c10d::PrefixStore>("fettle/" + launch.attempt, open_store(launch, impl_->timeout));
     impl_->store->setTimeout(impl_->timeout);
+    meet(*impl_->store, launch, impl_->timeout);
     impl_->control = gloo_group(impl_->store, "control", launch, impl_->timeout);
     impl_->gradients = gloo_group(impl_->store, "gradients", launch, impl_->timeout);
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& error) {
     throw LostProcess(ExitCode::kMachine, fmt::format("rank {}: not all {} processes met at {}:{} within {:g} s: {}", launch.rank, launch.size, launch.address, launch.port, timeout_s, reason_of(error)),
                       "each process needs the same MASTER_ADDR and MASTER_PORT, and a port that is free");

@@ -21,14 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kMark = ".tmp-";  // a temporary is ".NAME" + kMark + kSuffixLength of kLetters
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr size_t kSuffixLength = 6;
 
 fs::path parent_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
 // "run/" has no file name of its own; it means "run".
 fs::path without_trailing_slash(fs::path path) { return path.has_filename() || !path.has_parent_path() ? path : path.parent_path(); }
-
-std::string temporary_prefix(const fs::path& path) { return "." + path.filename().string() + ".tmp-"; }
 
 [[noreturn]] void throw_write_error(int error_number, const char* verb, const fs::path& path) {
   std::string hint;
@@ -50,11 +50,10 @@ int open_retrying(const fs::path& path, int flags, mode_t mode = 0) {
 // A new temporary beside `path`, locked; `make` creates one under the given name and returns its descriptor or -1.
 template <class Make>
 int make_temporary(const fs::path& path, fs::path& temporary, Make make) {
-  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
   FT_CHECK(path.has_filename() && path.filename() != "." && path.filename() != "..", "'{}' has no name to write to", path.string());
   std::random_device random;
   for (int attempt = 0; attempt < 100; ++attempt) {
-    std::string name = temporary_prefix(path);
+    std::string name = fmt::format(".{}{}", path.filename().string(), kMark);
     for (size_t i = 0; i < kSuffixLength; ++i) name += kLetters[random() % kLetters.size()];
     temporary = parent_of(path) / name;
     const int descriptor = make(temporary);
@@ -70,6 +69,34 @@ int make_temporary(const fs::path& path, fs::path& temporary, Make make) {
     ::close(descriptor);
   }
   throw_write_error(EEXIST, "find a free temporary name for", path);
+}
+
+// Of ".NAME.tmp-XXXXXX" the NAME; empty for other names.
+std::string_view target_of_temporary(std::string_view name) {
+  const size_t suffix = kMark.size() + kSuffixLength;
+  if (name.size() <= 1 + suffix || name.front() != '.' || name.substr(name.size() - suffix, kMark.size()) != kMark) return {};
+  const std::string_view random = name.substr(name.size() - kSuffixLength);
+  return random.find_first_not_of(kLetters) == std::string_view::npos ? name.substr(1, name.size() - 1 - suffix) : std::string_view{};
+}
+
+// Removes the temporaries in `directory` that nobody holds, of those targets that `is_wanted`; returns how many.
+template <class F>
+int remove_unlocked(const fs::path& directory, F is_wanted) {
+  std::error_code ignored;
+  std::vector<fs::path> candidates;
+  for (fs::directory_iterator entry(directory, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
+    const std::string_view target = target_of_temporary(name);
+    if (!target.empty() && is_wanted(target)) candidates.push_back(entry->path());
+  }
+  int removed = 0;
+  for (const fs::path& candidate : candidates) {
+    const int descriptor = open_retrying(candidate, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0) continue;
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 && fs::remove_all(candidate, ignored) > 0 && !ignored) ++removed;
+    ::close(descriptor);
+  }
+  return removed;
 }
 
 void write_all(int descriptor, const char* data, size_t size, const fs::path& path) {
@@ -129,21 +156,11 @@ void sync_directory(const fs::path& path) { sync_path(path, O_DIRECTORY, path); 
 
 int remove_stale_temporaries(const fs::path& target) {
   const fs::path path = without_trailing_slash(target);
-  const std::string prefix = temporary_prefix(path);
-  std::error_code ignored;
-  std::vector<fs::path> candidates;
-  for (fs::directory_iterator entry(parent_of(path), ignored), end; !ignored && entry != end; entry.increment(ignored)) {
-    const std::string name = entry->path().filename().string();
-    if (name.size() == prefix.size() + kSuffixLength && name.starts_with(prefix)) candidates.push_back(entry->path());
-  }
-  int removed = 0;
-  for (const fs::path& candidate : candidates) {
-    const int descriptor = open_retrying(candidate, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (descriptor < 0) continue;
-    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 && fs::remove_all(candidate, ignored) > 0 && !ignored) ++removed;
-    ::close(descriptor);
-  }
-  return removed;
+  return remove_unlocked(parent_of(path), [&](std::string_view name) { return name == path.filename().string(); });
+}
+
+int remove_stale_temporaries_in(const fs::path& directory) {
+  return remove_unlocked(directory, [](std::string_view) { return true; });
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {

@@ -28,6 +28,9 @@ void sync_directory(const std::filesystem::path& path);
 // Removes the temporaries of `path` that dead processes left beside it; returns how many. Those it cannot open or lock stay.
 int remove_stale_temporaries(const std::filesystem::path& path);
 
+// The same for whatever was to be written into `directory` itself, not below it.
+int remove_stale_temporaries_in(const std::filesystem::path& directory);
+
 // A file that appears under its name at commit(). Unbuffered: each write is a system call. Mode 0666 less the umask.
 class AtomicFile {
  public:

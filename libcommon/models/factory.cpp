@@ -49,6 +49,19 @@ ModelDescription read_description(const std::variant<D...>*, const std::string& 
   return *description;
 }
 
+constexpr size_t kMostSuggestions = 3;
+
+// Names that go on where this one ends ("vit_tiny"), else the one that is least mistyped.
+std::vector<std::string> nearest_names(const std::string& name) {
+  std::vector<std::string> nearest;
+  for (const std::string& known : model_names()) {
+    if (name.size() >= 3 && known.starts_with(name) && nearest.size() < kMostSuggestions) nearest.push_back(known);
+  }
+  if (!nearest.empty()) return nearest;
+  const std::string word = nearest_word(name, model_names());
+  return word.empty() ? nearest : std::vector<std::string>{word};
+}
+
 }  // namespace
 
 std::vector<std::string> model_names() {
@@ -84,8 +97,9 @@ ModelDescription describe(const std::string& name, int64_t in_channels, int64_t 
         description);
     return description;
   }
-  const std::string nearest = nearest_word(name, model_names());
-  throw Error(ExitCode::kUsage, fmt::format("no architecture '{}'", name), nearest.empty() ? "--arch help lists what there is" : fmt::format("did you mean {}? --arch help lists what there is", nearest));
+  const std::vector<std::string> nearest = nearest_names(name);
+  throw Error(ExitCode::kUsage, fmt::format("no architecture {}", quote(name)),
+              nearest.empty() ? "--arch help lists what there is" : fmt::format("did you mean {}? --arch help lists what there is", join(nearest, " or ")));
 }
 
 nlohmann::json to_json(const ModelDescription& description) {

@@ -79,6 +79,8 @@ BatchNorm::BatchNorm(int64_t num_channels, const BatchNormOptions& options) : op
 
 namespace {
 
+constexpr double kFoldedTolerance = 1e-3;  // whoever folded may have used another eps, up to TensorFlow's 1e-3
+
 kernels::NormActivation norm_activation(Activation activation) {
   switch (activation) {
     case Activation::kRelu: return kernels::NormActivation::kRelu;
@@ -117,12 +119,27 @@ void BatchNorm::reset() {
   num_batches_tracked.zero_();
 }
 
+bool BatchNorm::is_folded() const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor scale = weight.to(at::kDouble) / (running_var.to(at::kDouble) + options_.eps).sqrt();
+  return at::allclose(scale, at::ones_like(scale), /*rtol=*/0, kFoldedTolerance) && running_mean.eq(0).all().item<bool>() && bias.ne(0).any().item<bool>();
+}
+
 void set_training_mode(Module& module, bool on, bool freeze_batch_norm) {
   module.train(on);
   visit(module, [&](Module& m) {
     const auto* norm = dynamic_cast<BatchNorm*>(&m);
     if (norm != nullptr && (freeze_batch_norm || !norm->weight.requires_grad())) m.eval();
   });
+}
+
+int64_t num_folded_batch_norms_in_training(Module& module) {
+  int64_t count = 0;
+  visit(module, [&](Module& m) {
+    const auto* norm = dynamic_cast<BatchNorm*>(&m);
+    count += norm != nullptr && norm->is_training() && norm->is_folded();
+  });
+  return count;
 }
 
 void synchronise_batch_norms(Module& module, const ProcessGroup& group) {

@@ -52,6 +52,7 @@ class BatchNorm : public Module {
   // activation(norm(x) + residual); an undefined residual is none.
   at::Tensor forward(const at::Tensor& x, Activation activation = Activation::kNone, const at::Tensor& residual = {});
   void reset();  // to what a new one holds
+  bool is_folded() const;  // in evaluation it adds its bias, which is not zero, and does nothing else
   void synchronise(const ProcessGroup* group) { group_ = group; }  // statistics over the batches of all its processes
 
   at::Tensor weight, bias;               // [C], ones and zeros
@@ -120,6 +121,10 @@ int64_t round_channels(double channels, int64_t divisor = 8);
 
 // train(on) of the module, but batch norm whose weight does not train, or all of it, keeps to its running statistics.
 void set_training_mode(Module& module, bool on, bool freeze_batch_norm);
+
+// How many BatchNorms are the identity but for their bias, as where they were folded into the convolutions before them, and would now
+// normalise by the batch instead: another network. Of a module in training mode.
+int64_t num_folded_batch_norms_in_training(Module& module);
 
 // Every BatchNorm of the module takes its training statistics from the batches of all processes; the group outlives the module's use.
 void synchronise_batch_norms(Module& module, const ProcessGroup& group);

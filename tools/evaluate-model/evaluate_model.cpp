@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "augment/corruptions.h"
@@ -100,8 +99,7 @@ Json to_json(const Answer& answer, const Images& images, const std::vector<std::
   if (answer.label >= 0) line["label"] = names[static_cast<size_t>(answer.label)];
   line["top"] = Json::array();
   for (size_t i = 0; i < answer.classes.size(); ++i) {
-    const float p = answer.probabilities[i];
-    line["top"].push_back({{"class", names[static_cast<size_t>(answer.classes[i])]}, {"probability", std::isfinite(p) ? Json(shortest_decimal(p)) : Json()}});
+    line["top"].push_back({{"class", names[static_cast<size_t>(answer.classes[i])]}, {"probability", shortest_decimal(answer.probabilities[i])}});
   }
   return line;
 }
@@ -225,7 +223,7 @@ void export_weights(const Options& options, const Classifier& classifier, Log& l
 }  // namespace
 
 Report evaluate_model(const Options& options, RunContext& context) {
-  const Classifier classifier = open_classifier(options.model);
+  const Classifier classifier = open_classifier(options.model, /*all_names=*/context.log.level() == LogLevel::kVerbose);
   context.log.info(fmt::format("model: {}", classifier.description));
   if (!options.export_file.empty()) export_weights(options, classifier, context.log);
   if (options.data.empty() && options.predict.empty()) return {.text = options.export_file, .result = {{"export", options.export_file}, {"model_id", classifier.id}}};

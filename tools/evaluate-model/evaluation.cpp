@@ -110,6 +110,7 @@ SizeResult evaluate_at(const Classifier& classifier, const LabelledImages& image
     of_batch.clear();
     answer(logits, batch, kept_indices(batch), has_labels, of_batch);
     for (const Answer& a : of_batch) {
+      if (!std::isfinite(a.probabilities[0])) FT_FAIL(ExitCode::kNumbers, "the network's answers at {} px are not finite numbers", size);
       if (has_labels) ++result.confusion.counts[{a.label, a.classes[0]}];
     }
     if (answers != nullptr) answers->insert(answers->end(), of_batch.begin(), of_batch.end());

@@ -24,6 +24,7 @@
 #include "multiscale-train/plan.h"
 #include "multiscale-train/task.h"
 #include "train/autocast.h"
+#include "train/parameter_settings.h"
 #include "train/tool_start.h"
 
 namespace fettle::multiscale {
@@ -98,6 +99,31 @@ InitialWeights initialise_from(const Options& options, const ImageClassifier& mo
   return result;
 }
 
+// As options.json keeps it: a run that goes on from a state needs neither the weights nor their files again.
+Json to_json(const InitialWeights& initial) {
+  Json json = {{"ids", Json::object()}};
+  for (const ArtifactInput& input : initial.inputs) json["ids"][input.role] = input.id;
+  if (initial.preprocessing) json["preprocessing"] = to_json(*initial.preprocessing);
+  return json;
+}
+
+// A file that is named anew, because it was moved, must be the one of the beginning.
+InitialWeights initial_of_resumed(const Options& options, const RunRecord& before) {
+  InitialWeights result;
+  try {
+    for (const auto& [role, path] : {std::pair("init", options.init), std::pair("init_overlay", options.init_overlay)}) {
+      if (path.empty()) continue;
+      const std::string id = before.initial.at("ids").at(role).get<std::string>();
+      FT_REQUIRE_USAGE(before.inputs.value(role, "") == path || WeightsFile(path).id() == id, "--resume: the run was started from other weights than those in {}", quote_path(path));
+      result.inputs.push_back({role, path, id});
+    }
+    if (before.initial.contains("preprocessing")) result.preprocessing = preprocessing_from_json(before.initial.at("preprocessing"));
+  } catch (const Json::exception& error) {
+    throw Error(ExitCode::kInput, fmt::format("options.json of the run does not say which weights it was started from ({})", error.what()), "--overwrite starts anew");
+  }
+  return result;
+}
+
 // What the weights were trained with goes before what the data usually want, and flags before both.
 void choose_normalization(const Options& options, const InitialWeights& initial, ImageData& data, Log& log) {
   std::vector<float>& mean = data.normalization.mean;
@@ -149,7 +175,10 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
   context.log.info(fmt::format("precision: {}", precision.why));
 
-  const InitialWeights initial = initialise_from(options, *model, context.log);
+  const bool goes_on = context.output != nullptr && context.output->resuming() && latest_state(context.output->path());
+  const RunRecord before = goes_on ? context.output->recorded().value_or(RunRecord{}) : RunRecord{};
+  const InitialWeights initial = before.initial.empty() ? initialise_from(options, *model, context.log) : initial_of_resumed(options, before);
+  context.record.initial = to_json(initial);
   choose_normalization(options, initial, data, context.log);
   const SamplerOptions sampler = sampler_options(options, num_images(data.train), data.side.value_or(kPhotographSize), context.seed());
   const std::vector<int64_t> sizes = evaluation_sizes(options, sampler);
@@ -172,6 +201,9 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
 
   convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
   move_to_device(*model, device);
+  const NamedTensors parameters = named_parameters(*model);
+  const std::vector<ParameterSetting> settings = parameter_settings(parameters, options.train);
+  for (size_t i = 0; i < parameters.size(); ++i) parameters[i].second.requires_grad_(!settings[i].frozen);  // which batch norm trains follows from it
   BadImageList bad_images(context.output->path(), options.data.max_bad_percent, context.log);
   MultiscaleTask task({.options = options,
                        .sampler = sampler,
@@ -180,7 +212,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
                        .loader = loader,
                        .bad_images = &bad_images,
                        .group = group});
-  TrainerSetup setup{.parameters = named_parameters(*model),
+  TrainerSetup setup{.parameters = parameters,
                      .model_state = named_tensors(*model),
                      .set_training_mode = [&](bool on) { set_training_mode(*model, on, options.train.freeze_batch_norm); },
                      .device = device,
@@ -192,6 +224,10 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
                      .group = &group,
                      .local_processes = context.launch.local_size};
   setup.set_training_mode(true);
+  if (const int64_t folded = options.init.empty() || goes_on ? 0 : num_folded_batch_norms_in_training(*model); folded > 0) {
+    context.log.notice(fmt::format("init: {} folded into {}, and training makes another network of that: --init-overlay lays statistics to train on over it, --freeze-batch-norm "
+                                   "keeps it as it is", folded == 1 ? "1 batch norm is" : fmt::format("{} batch norms are", folded), folded == 1 ? "its convolution" : "their convolutions"));
+  }
   if (options.train.sync_batch_norm) {
     synchronise_batch_norms(*model, group);
   } else if (group.size() > 1) {

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "artifact/manifest.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/skip.h"
@@ -70,6 +72,34 @@ TEST_CASE("output: a run killed while it wrote its first file may be resumed, re
     output.open(kRecord);
     fs::remove(dir / "run/options.json");
   }
+}
+
+TEST_CASE("output: resuming clears what a killed process left half written, when the run goes on and not before") {
+  const test::TempDir dir;
+  OutputDirectory(dir / "run", OutputMode::kCreate).open(kRecord);
+  const std::vector<std::string> left = {"run/.model.safetensors.tmp-a1b2c3", "run/.metrics.jsonl.tmp-000000", "run/state/.step-00000007.tmp-zzzzzz", "run/state.removed/step-00000001"};
+  const std::vector<std::string> kept = {"run/metrics.jsonl", "run/state/step-00000006", "run/.notes.tmp-file"};
+  fs::create_directories(dir / "run/state");
+  for (const auto& name : left) fs::create_directories(dir / name);
+  for (const auto& name : kept) fs::create_directories(dir / name);
+  const auto there = [&](const std::string& name) { return fs::exists(dir / name); };
+  OutputDirectory output(dir / "run", OutputMode::kResume);
+  CHECK(std::all_of(left.begin(), left.end(), there));
+  output.open(kRecord);
+  CHECK(std::none_of(left.begin(), left.end(), there));
+  CHECK(std::all_of(kept.begin(), kept.end(), there));
+}
+
+TEST_CASE("output: what a tool keeps of its inputs is there for the run that goes on; older runs kept nothing") {
+  const test::TempDir dir;
+  RunRecord record = kRecord;
+  record.initial = {{"ids", {{"init", "sha256:0"}}}};
+  OutputDirectory(dir / "run", OutputMode::kCreate).open(record);
+  CHECK(OutputDirectory(dir / "run", OutputMode::kResume).recorded()->initial == record.initial);
+  test::write_text(dir / "run/options.json", R"({"options": {}, "drawn": [], "inputs": {}})");
+  CHECK(OutputDirectory(dir / "run", OutputMode::kResume).recorded()->initial.empty());
+  test::write_text(dir / "run/options.json", R"({"options": {}, "drawn": [], "inputs": {}, "initial": 3})");
+  expect_error(ExitCode::kInput, "not what a run writes", [&] { OutputDirectory(dir / "run", OutputMode::kResume).recorded(); });
 }
 
 TEST_CASE("output: replacing clears what an earlier, killed replacement left as well, and writes the new options") {

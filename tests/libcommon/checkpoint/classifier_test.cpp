@@ -70,6 +70,14 @@ TEST_CASE("classifier: what does not fit is refused") {
   refused(ExitCode::kUsage, "--arch is needed", [](ClassifierSource& s) { s.arch.clear(); });
   refused(ExitCode::kUsage, "no architecture 'mobilenet_v9'", [](ClassifierSource& s) { s.arch = "mobilenet_v9"; });
   refused(ExitCode::kInput, "does not fit the network", [](ClassifierSource& s) { s.arch = "resnet18", s.arch_options.clear(); });
+  NamedTensors fewer = named_tensors(*make_model(describe("mobilenet_v2", 3, 7, {{"width_multiplier", 0.1}}), 3));
+  std::erase_if(fewer, [](const auto& entry) { return entry.first.starts_with("features.3.conv.1.1.") && !entry.first.ends_with("num_batches_tracked"); });
+  save_weights(dir / "fewer.safetensors", fewer);
+  ClassifierSource incomplete = good;
+  incomplete.from = (dir / "fewer.safetensors").string();
+  expect_error(ExitCode::kInput, "4 tensors are missing ('features.3.conv.1.1.weight', ...)", [&] { open_classifier(incomplete); });
+  expect_error(ExitCode::kInput, "-v lists all names", [&] { open_classifier(incomplete); });
+  expect_error(ExitCode::kInput, "'features.3.conv.1.1.bias', 'features.3.conv.1.1.running_mean'", [&] { open_classifier(incomplete, /*all_names=*/true); });
   refused(ExitCode::kInput, "--arch may be another network", [](ClassifierSource& s) { s.arch = "resnet20", s.arch_options.clear(); });
   refused(ExitCode::kInput, "expected", [](ClassifierSource& s) { s.arch_options.clear(); });  // another width
   refused(ExitCode::kUsage, "--resize 100 is below the size 224", [](ClassifierSource& s) { s.resize = 100; });

@@ -190,3 +190,24 @@ TEST_CASE("weights: a third of a joined tensor that is missing or of another sha
   CHECK(report.missing == std::vector<std::string>{key});
   CHECK(report.unexpected.empty());
 }
+
+TEST_CASE("weights: a Swin with other windows in its index table is refused, under any library's name; one without is read") {
+  const test::TempDir dir;
+  const auto model = make_model(describe("swin_t", 3, 5), 1);
+  const std::string table = "features.1.0.attn.relative_position_index";
+  NamedTensors tensors;
+  for (const auto& [name, tensor] : named_tensors(*model)) tensors.emplace_back(name, tensor.detach().clone());
+  const auto read = [&] { load_weights(WeightsFile(write_weights(dir / "w.safetensors", tensors)), *model); };
+  const auto at_table = std::find_if(tensors.begin(), tensors.end(), [&](const auto& entry) { return entry.first == table; });
+  REQUIRE(at_table != tensors.end());
+  const at::Tensor right = at_table->second;
+  read();
+  at_table->second = right.view({49, 49});  // timm's shape
+  read();
+  for (const at::Tensor& wrong : {right.index_fill(0, at::tensor({7}, at::kLong), 1 << 30), right.flip(0), right.slice(0, 0, 49), right.to(at::kFloat)}) {
+    at_table->second = wrong.contiguous();
+    expect_error(ExitCode::kInput, "'" + table + "' is not the table that follows from the network's windows", read);
+  }
+  tensors.erase(at_table);
+  read();
+}

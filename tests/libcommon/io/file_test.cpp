@@ -203,6 +203,11 @@ TEST_CASE("stale temporaries: those of dead processes go, those of the living an
   CHECK(num_entries(dir.path()) == 4);
   CHECK(remove_stale_temporaries(dir / "run") == 0);
   CHECK(remove_stale_temporaries(dir / "no/such/folder") == 0);
+  // Of all targets in the folder: the dead process's other one alone.
+  write_text(dir / ".tmp-abcdef", "no target");
+  CHECK(remove_stale_temporaries_in(dir.path()) == 1);
+  CHECK(num_entries(dir.path()) == 4);
+  CHECK(remove_stale_temporaries_in(dir / "no/such/folder") == 0);
   living.commit();
 }
 

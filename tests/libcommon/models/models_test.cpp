@@ -69,6 +69,8 @@ TEST_CASE("models: an unknown name is refused with the nearest one") {
   expect_error(ExitCode::kUsage, "did you mean resnet18?", [] { describe("resnet-18", 3, 10); });
   expect_error(ExitCode::kUsage, "no architecture 'xception'\n--arch help lists", [] { describe("xception", 3, 10); });
   expect_error(ExitCode::kUsage, "did you mean mobilenet_v2? --arch help", [] { describe("mobilnet_v2", 3, 10); });
+  expect_error(ExitCode::kUsage, "did you mean vit_tiny_patch16_224? --arch help", [] { describe("vit_tiny", 3, 10); });
+  expect_error(ExitCode::kUsage, "did you mean efficientnet_b0 or efficientnet_b1 or efficientnet_b2? --arch help", [] { describe("efficientnet", 3, 10); });
 }
 
 TEST_CASE("models: a description survives JSON, and the model hands out its own") {
@@ -413,4 +415,21 @@ TEST_CASE("layers: stochastic depth drops whole samples and keeps the mean") {
   CHECK(dropped.select(1, 0).unsqueeze(1).expand_as(dropped).equal(dropped));
   CHECK(dropped.select(1, 0).eq(0).to(at::kDouble).mean().item<double>() == Approx(0.25).margin(0.04));
   CHECK(dropped.max().item<double>() == Approx(1 / 0.75));
+}
+
+TEST_CASE("models: batch norm that was folded into the convolutions is known while it trains, and no other") {
+  const at::NoGradGuard no_grad;
+  const auto model = make_model(describe("resnet20", 1, 10), 1);
+  CHECK(num_folded_batch_norms_in_training(*model) == 0);  // new ones add nothing
+  auto tensors = by_name(*model);
+  for (const char* norm : {"bn1.", "layer1.0.bn1.", "layer2.1.bn2."}) {
+    tensors.at(norm + std::string("bias")).fill_(0.5);
+    tensors.at(norm + std::string("running_var")).fill_(1 - 1e-5);
+  }
+  CHECK(num_folded_batch_norms_in_training(*model) == 3);
+  tensors.at("bn1.running_mean")[0] = 0.1;
+  tensors.at("layer1.0.bn1.weight")[3] = 1.01;
+  CHECK(num_folded_batch_norms_in_training(*model) == 1);
+  set_training_mode(*model, true, /*freeze_batch_norm=*/true);
+  CHECK(num_folded_batch_norms_in_training(*model) == 0);
 }

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "artifact/manifest.h"
+#include "io/safetensors.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/image_files.h"
 #include "tests/support/process.h"
@@ -204,6 +205,30 @@ TEST_CASE("evaluate-model: bad input ends with its exit code, and nothing is wri
   REQUIRE(skipped.code == 0);
   CHECK(Json::parse(skipped.out).at("images") == 59);
   CHECK(Json::parse(skipped.out).at("bad_images") == 1);
+  test::write_text(trained.dir / "names.txt", "a\nb\nother\n");
+  fails(3, "has the class 'c', which the network does not know", {"--from", trained.run(), "--data", trained.photos(), "--labels", (trained.dir / "names.txt").string()});
+  test::write_text(trained.dir / "names.txt", "a\nb\n");
+  fails(3, "2 lines, but the network has 3 classes", {"--from", trained.run(), "--data", trained.photos(), "--labels", (trained.dir / "names.txt").string()});
+  const fs::path files = test::source_folder() / "tests/libcommon/io/torch_files";
+  fails(3, "no tensor 'linear.weight'", {"--from", (files / "state_dict.pt").string(), "--arch", "resnet20", "--data", trained.photos()});
+  fails(3, "asks for 'argparse.Namespace', and nothing is called on a file's behalf", {"--from", (files / "namespace.pt").string(), "--arch", "resnet20", "--data", trained.photos()});
+  fails(3, "is a TorchScript program", {"--from", (files / "script.pt").string(), "--arch", "resnet20", "--data", trained.photos()});
+  // A weight that is no number: wherever it shows, no answer is made up of it.
+  {
+    const SafetensorsFile weights(trained.dir / "run/model.safetensors");
+    std::vector<TensorSpec> specs;
+    for (const TensorInfo& tensor : weights.tensors()) specs.push_back({tensor.name, tensor.dtype, tensor.shape});
+    SafetensorsWriter writer(trained.dir / "nan.safetensors", specs, {});
+    for (const TensorInfo& tensor : weights.tensors()) {
+      const auto bytes = weights.bytes(tensor);
+      writer.write(tensor.name == "linear.bias" ? std::vector<uint8_t>(bytes.size(), 0xff) : std::vector<uint8_t>(bytes.begin(), bytes.end()));
+    }
+    writer.commit();
+  }
+  const std::vector<std::string> broken = {"--from", (trained.dir / "nan.safetensors").string(), "--arch", "resnet20"};
+  fails(5, "are not finite numbers", {broken[0], broken[1], broken[2], broken[3], "--data", trained.photos(), "--bad-images", "skip", "--max-bad-percent", "5"});
+  fails(5, "are not finite numbers", {broken[0], broken[1], broken[2], broken[3], "--predict", trained.photos() + "/val/a", "--predictions", (trained.dir / "none.jsonl").string()});
+  CHECK_FALSE(fs::exists(trained.dir / "none.jsonl"));
   Json manifest = Json::parse(test::read_text(trained.dir / "run/manifest.json"));
   manifest["model"]["preprocessing"]["size"] = "big";
   test::write_text(trained.dir / "run/manifest.json", manifest.dump());
@@ -235,6 +260,9 @@ TEST_CASE("evaluate-model: real ImageNet weights know the pictures that they are
         CHECK(top[k].at("class") == want[k][0]);
         CHECK(top[k].at("probability").get<double>() == Approx(want[k][1].get<double>()).margin(5e-3));
       }
+      // The quantised original agrees with its conversion wherever it is at least half sure, given its own padding.
+      const Json& original = answers.at("quantised")[0];
+      if (padding == "same" && original[1].get<double>() >= 0.5) CHECK(top[0].at("class") == original[0]);
     }
   }
 }

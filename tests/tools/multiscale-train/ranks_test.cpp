@@ -40,6 +40,11 @@ std::string free_port() {
 
 using Command = std::vector<std::string>;
 
+Command with(Command command, const Command& more) {
+  command.insert(command.end(), more.begin(), more.end());
+  return command;
+}
+
 class Playground {
  public:
   Playground() { test::write_small_idx_dataset(dir_ / "data"); }
@@ -53,6 +58,15 @@ class Playground {
   }
 
   ProcessResult alone(const std::string& out, const Command& more) const { return test::run_process(command(out, more)); }
+
+  // `command`, sent `signal` (and then KILL, after so many seconds) when the run in `out` has written its first line, so surely trains. Ends
+  // with the command's own exit code.
+  Command signalled(const std::string& signal, const std::string& out, const Command& command, const std::string& kill_after_s = "") const {
+    const std::string script = R"("$@" & process=$!
+      until [ -s "$0" ] || ! kill -0 $process 2>/dev/null; do sleep 0.02; done
+      kill -)" + signal + " $process\n" + (kill_after_s.empty() ? "" : "sleep " + kill_after_s + "\nkill -KILL $process\n") + "wait $process";
+    return with({"bash", "-c", script, (dir_ / out / "metrics.jsonl").string()}, command);
+  }
 
   // By rank. `of` makes each rank's command line out of the common one.
   std::vector<ProcessResult> ranks(const std::string& out, const Command& more, const std::function<Command(int, Command)>& of = [](int, Command c) { return c; }) const {
@@ -116,11 +130,6 @@ std::string id_of(const fs::path& run) { return manifest_id(read_manifest(run));
 const Command kTransformer = {"--arch", "vit_tiny_patch16_224", "--arch-options", R"({"image_size": 12, "patch_size": 4, "width": 24, "depth": 2, "num_heads": 2})", "--lr", "0.01", "--epochs", "2"};
 const Command kResNet = {"--lr", "0.02", "--epochs", "2"};
 
-Command with(Command command, const Command& more) {
-  command.insert(command.end(), more.begin(), more.end());
-  return command;
-}
-
 }  // namespace
 
 TEST_CASE("multiscale-train: two processes train the network that one does with the same batches") {
@@ -171,15 +180,10 @@ TEST_CASE("multiscale-train: batch norm of each process's share, or of the whole
 
 TEST_CASE("multiscale-train: processes stop together, and go on as if they never had, on as many of them") {
   const Playground here;
-  const Command flags = Command{"--lr", "0.02", "--epochs", "6", "--save-every", "2"};
+  const Command flags = Command{"--lr", "0.02", "--epochs", "12", "--save-every", "2"};
   require_done(here.ranks("whole", flags));
   // Only one of them is told to stop.
-  const auto stopped = here.ranks("cut", flags, [&](int rank, Command command) {
-    if (rank == 0) return command;
-    Command timed = {"timeout", "--preserve-status", "--signal", "TERM", "1.2"};
-    timed.insert(timed.end(), command.begin(), command.end());
-    return timed;
-  });
+  const auto stopped = here.ranks("cut", flags, [&](int rank, Command command) { return rank == 0 ? command : here.signalled("TERM", "cut", command); });
   INFO(stopped[0].err << stopped[1].err);
   REQUIRE((stopped[0].code == 143 && stopped[1].code == 143));
   const ProcessResult fewer = here.alone("cut", with(flags, {"--resume"}));
@@ -191,26 +195,22 @@ TEST_CASE("multiscale-train: processes stop together, and go on as if they never
 
 TEST_CASE("multiscale-train: fewer processes go on with --allow-drift") {
   const Playground here;
-  const Command flags = with(kTransformer, {"--max-steps", "60"});
-  const auto stopped = here.ranks("run", with(flags, {"--save-every", "1"}), [](int, Command command) {
-    Command timed = {"timeout", "--preserve-status", "--signal", "TERM", "1"};
-    timed.insert(timed.end(), command.begin(), command.end());
-    return timed;
-  });
-  if (stopped[0].code == 0) return;  // this machine is fast
-  CHECK(here.alone("run", with(flags, {"--resume", "--allow-drift"})).code == 0);
+  const Command flags = {"--lr", "0.02", "--epochs", "12", "--save-every", "1"};
+  const auto stopped = here.ranks("run", flags, [&](int, const Command& command) { return here.signalled("TERM", "run", command); });
+  INFO(stopped[0].err << stopped[1].err);
+  REQUIRE((stopped[0].code == 143 && stopped[1].code == 143));
+  const ProcessResult alone = here.alone("run", with(flags, {"--resume", "--allow-drift"}));
+  INFO(alone.err);
+  CHECK(alone.code == 0);
+  CHECK_THAT(alone.err, Catch::Contains("resuming " + (here / "run").string() + " at step ") && !Catch::Contains("at step 0\n"));
 }
 
 TEST_CASE("multiscale-train: one process's end is everybody's, with its reason") {
   const Playground here;
   const auto began = std::chrono::steady_clock::now();
   // Killed without a word.
-  const auto killed = here.ranks("killed", Command{"--lr", "0.02", "--epochs", "10000"}, [](int rank, Command command) {
-    if (rank == 0) return command;
-    Command timed = {"timeout", "--signal", "KILL", "3"};
-    timed.insert(timed.end(), command.begin(), command.end());
-    return timed;
-  });
+  const auto killed = here.ranks("killed", Command{"--lr", "0.02", "--epochs", "10000", "--save-every", "1"},
+                                 [&](int rank, Command command) { return rank == 0 ? command : here.signalled("KILL", "killed", command); });
   INFO(killed[0].err);
   CHECK(killed[0].code == 4);
   CHECK_THAT(killed[0].err, Catch::Contains("another process of this run is gone"));
@@ -218,12 +218,8 @@ TEST_CASE("multiscale-train: one process's end is everybody's, with its reason")
   CHECK(fs::exists(here / "killed/state"));
 
   // Alive, but silent.
-  const auto halted = here.ranks("halted", {"--lr", "0.02", "--epochs", "10000", "--rank-timeout", "2"}, [](int rank, Command command) {
-    if (rank == 0) return command;
-    Command timed = {"timeout", "--foreground", "--signal", "STOP", "--kill-after", "6", "2"};
-    timed.insert(timed.end(), command.begin(), command.end());
-    return timed;
-  });
+  const auto halted = here.ranks("halted", {"--lr", "0.02", "--epochs", "10000", "--rank-timeout", "15"},
+                                 [&](int rank, Command command) { return rank == 0 ? command : here.signalled("STOP", "halted", command, "17"); });
   INFO(halted[0].err);
   CHECK(halted[0].code == 4);
   CHECK_THAT(halted[0].err, Catch::Contains("another process of this run does not answer"));
@@ -268,7 +264,7 @@ TEST_CASE("multiscale-train: processes that do not belong together do not train"
 
   const auto missing = test::run_process(here.command("run", with(kResNet, {"--rank-timeout", "2"})), {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", free_port()}});
   CHECK(missing.code == 4);
-  CHECK_THAT(missing.err, Catch::Contains("not all 2 processes met"));
+  CHECK_THAT(missing.err, Catch::Contains("not all 2 processes met") && Catch::Contains("1 of them did not come, such as rank 1"));
   // A launcher that stops a process which still waits for the others does not have to wait itself.
   const auto began = std::chrono::steady_clock::now();
   Command timed = {"timeout", "--preserve-status", "--signal", "TERM", "1.5"};
@@ -278,6 +274,26 @@ TEST_CASE("multiscale-train: processes that do not belong together do not train"
   CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
   const auto homeless = test::run_process(here.command("run", kResNet), {{"RANK", "0"}, {"WORLD_SIZE", "2"}});
   CHECK(homeless.code == 2);
+  CHECK_FALSE(fs::exists(here / "run"));
+}
+
+TEST_CASE("multiscale-train: one that is told to stop before all have met ends all that wait, at once") {
+  const Playground here;
+  const auto began = std::chrono::steady_clock::now();
+  const std::string port = free_port();
+  const auto started = [&](int rank, const Command& before) {
+    const std::map<std::string, std::string> environment = {{"RANK", std::to_string(rank)}, {"WORLD_SIZE", "3"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", port}};
+    return std::async(std::launch::async, [=, line = with(before, here.command("run", kResNet))] { return test::run_process(line, environment); });
+  };
+  // Rank 2 never comes. Late enough that a busy machine has both of the others waiting by then.
+  auto waiting = started(0, {}), told = started(1, {"timeout", "--preserve-status", "--signal", "TERM", "10"});
+  const ProcessResult second = told.get(), first = waiting.get();
+  INFO(first.err << second.err);
+  CHECK(second.code == 143);
+  CHECK(first.code == 143);
+  CHECK_THAT(first.err, Catch::Contains("rank 0: rank 1 was told to stop before all 3 processes had met"));
+  CHECK(first.out.empty());
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(40));
   CHECK_FALSE(fs::exists(here / "run"));
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,7 @@
 #include "tests/support/idx_files.h"
 #include "tests/support/image_files.h"
 #include "tests/support/process.h"
+#include "tests/support/shared_files.h"
 #include "tests/support/skip.h"
 #include "tests/support/small_disk.h"
 #include "tests/support/temp_dir.h"
@@ -326,6 +328,66 @@ TEST_CASE("multiscale-train: SIGTERM saves and leaves with 143; --out alone resu
   CHECK(id_of(here / "run") == id_of(here / "whole"));
 }
 
+TEST_CASE("multiscale-train: --resume where there is no run says so") {
+  const test::TempDir dir;
+  const ProcessResult result = test::run_process({FETTLE_MULTISCALE_TRAIN, "--resume", "--out", (dir / "none").string()});
+  CHECK(result.code == 2);
+  CHECK_THAT(result.err, Catch::Contains("--resume: there is no run in '" + (dir / "none").string() + "' to go on with, and to start one: --data is needed"));
+  CHECK_FALSE(fs::exists(dir / "none"));
+}
+
+TEST_CASE("multiscale-train: a run goes on without the weights that it was started from, and takes no others for them") {
+  const Playground here;
+  REQUIRE(here.run(here / "first", {"--mean", "0.25", "--std", "0.5"}).code == 0);
+  REQUIRE(here.run(here / "second", {"--lr", "0.01"}).code == 0);
+  const std::vector<std::string> from = {"--init", (here / "first").string()};
+  REQUIRE(here.run(here / "whole", from).code == 0);
+  std::vector<std::string> command = {"bash", "-c", R"("$@" & until [ -d "$0" ]; do sleep 0.01; done; kill -KILL $!; wait $!)", (here / "cut/state/step-00000003").string()};
+  for (const std::string& word : here.command(here / "cut", from)) command.push_back(word);
+  REQUIRE(test::run_process(command).code == 137);
+  const auto resumed = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {FETTLE_MULTISCALE_TRAIN, "--resume", "--device", "cpu", "--out", (here / "cut").string()});
+    return test::run_process(more);
+  };
+  const ProcessResult other = resumed({"--init", (here / "second").string()});
+  CHECK(other.code == 2);
+  CHECK_THAT(other.err, Catch::Contains("was started from other weights than those in '" + (here / "second").string()));
+  fs::rename(here / "first", here / "moved");
+  const ProcessResult result = resumed({});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  CHECK(id_of(here / "cut") == id_of(here / "whole"));
+  CHECK(read_manifest(here / "cut").model.at("preprocessing").at("mean") == Json({0.25}));
+}
+
+TEST_CASE("multiscale-train: batch norm that was folded away is said before it trains") {
+  const Playground here;
+  REQUIRE(here.run(here / "first").code == 0);
+  const SafetensorsFile weights(here / "first/model.safetensors");
+  std::vector<TensorSpec> specs;
+  for (const TensorInfo& tensor : weights.tensors()) specs.push_back({tensor.name, tensor.dtype, tensor.shape});
+  SafetensorsWriter writer(here / "folded.safetensors", specs, {});
+  for (const TensorInfo& tensor : weights.tensors()) {
+    const auto bytes = weights.bytes(tensor);
+    std::vector<uint8_t> contents(bytes.begin(), bytes.end());
+    const bool one = tensor.name == "bn1.weight" || tensor.name == "bn1.running_var", zero = tensor.name == "bn1.running_mean";
+    const float value = one ? 1.0F : 0.0F;
+    for (size_t i = 0; (one || zero) && i < contents.size(); i += sizeof(float)) std::memcpy(contents.data() + i, &value, sizeof(float));
+    writer.write(contents);
+  }
+  writer.commit();
+  const auto said = [&](const std::string& out, std::vector<std::string> more) {
+    more.insert(more.end(), {"--init", (here / "folded.safetensors").string(), "--max-steps", "1"});
+    const ProcessResult result = here.run(here / out, more);
+    INFO(result.err);
+    CHECK(result.code == 0);
+    return result.err.find("init: 1 batch norm is folded into its convolution") != std::string::npos;
+  };
+  CHECK(said("a", {}));
+  CHECK_FALSE(said("b", {"--freeze-batch-norm"}));
+  CHECK_FALSE(said("c", {"--freeze", "bn1.*"}));
+}
+
 TEST_CASE("multiscale-train: --require decides the exit code") {
   const Playground here;
   CHECK(here.run(here / "a", {"--require", "val_top1_percent>=0"}).code == 0);
@@ -364,6 +426,17 @@ TEST_CASE("multiscale-train: bad input ends with its exit code and leaves nothin
           test::write_text(here / "c.json", R"({"epoch": 1})");
           return (here / "c.json").string();
         }()});
+  fails(2, "did you mean vit_tiny_patch16_224?", {"--arch", "vit_tiny"});
+  fails(2, "cannot be cut into patches of 16x16", {"--arch", "vit_tiny_patch16_224"});
+  fails(2, "3x3 pixels is too small: the network takes 4x4", {"--arch", "swin_t", "--eval-sizes", "3"});
+  const fs::path files = test::source_folder() / "tests/libcommon/io/torch_files";
+  fails(3, "nothing is called on a file's behalf", {"--init", (files / "namespace.pt").string()});
+  fails(3, "is a TorchScript program", {"--init", (files / "script.pt").string()});
+  fails(3, "tensors are missing ('conv1.weight', ...), 11 are unexpected", {"--init", (files / "state_dict.pt").string()});
+  fails(3, "none.pth", {"--init", (here / "none.pth").string()});
+  std::string legacy = test::read_text(files / "state_dict_legacy.pt");
+  test::write_text(here / "cut.pt", legacy.substr(0, legacy.size() - 20));
+  fails(3, "truncated", {"--init", (here / "cut.pt").string()});
   fs::resize_file(here / "data/t10k-labels-idx1-ubyte", 20);
   fails(3, "t10k-labels", {});
 }
