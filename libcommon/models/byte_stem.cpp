@@ -4,34 +4,41 @@
 
 #include <algorithm>
 
-#include "base/errors.h"
+#include "ops/byte_conv.h"
 
 namespace fettle {
+namespace {
+
+// The kernel knows single precision; double is for tests.
+at::Tensor sums_of_rows(const at::Tensor& table, const ops::ByteFiles& files, int64_t stride) {
+  const int64_t kernel = table.size(1), width = table.size(2);
+  std::vector<int64_t> rows, starts;
+  const auto* bytes = files.bytes.const_data_ptr<uint8_t>();
+  for (size_t file = 0; file + 1 < files.byte_offsets.size(); ++file) {
+    for (int64_t token = 0; token < files.token_offsets[file + 1] - files.token_offsets[file]; ++token) {
+      const int64_t begin = files.byte_offsets[file] + token * stride;
+      starts.push_back(static_cast<int64_t>(rows.size()));
+      for (int64_t i = begin; i < std::min(begin + kernel, files.byte_offsets[file + 1]); ++i) rows.push_back(bytes[i] * kernel + i - begin);
+    }
+  }
+  return std::get<0>(at::embedding_bag(table.view({256 * kernel, width}), at::tensor(rows, at::kLong), at::tensor(starts, at::kLong)));
+}
+
+}  // namespace
 
 at::Tensor byte_stem(const at::Tensor& bytes, const std::vector<int64_t>& offsets, const std::vector<int64_t>& tokens, const at::Tensor& embedding, const at::Tensor& convolution,
                      const at::Tensor& positions) {
-  const int64_t kernel = convolution.size(2), stride = kernel / 2, channels = convolution.size(0);
-  int64_t num_tokens = 0;
-  for (const int64_t count : tokens) num_tokens += count;
-
-  // Row byte * kernel + j of the table: convolution[:, :, j] embedding[byte].
-  const at::Tensor table = at::matmul(embedding.narrow(0, 0, 256), convolution.permute({1, 2, 0}).reshape({channels, kernel * channels})).to(embedding.scalar_type()).view({256 * kernel, channels});
-  const at::Tensor rows = at::empty({num_tokens * kernel}, at::kInt), starts = at::empty({num_tokens}, at::kInt), places = at::empty({num_tokens}, at::kInt);
-  const auto* byte = bytes.const_data_ptr<uint8_t>();
-  int32_t *row = rows.mutable_data_ptr<int32_t>(), *start = starts.mutable_data_ptr<int32_t>(), *place = places.mutable_data_ptr<int32_t>();
-  const int32_t* first_row = row;
-  for (size_t file = 0; file < tokens.size(); ++file) {
-    for (int64_t token = 0; token < tokens[file]; ++token) {
-      const int64_t begin = offsets[file] + token * stride, end = std::min(begin + kernel, offsets[file + 1]);
-      FT_CHECK(begin < end, "token {} of file {}", token, file);
-      *start++ = static_cast<int32_t>(row - first_row);
-      *place++ = static_cast<int32_t>(token);
-      for (int64_t i = begin; i < end; ++i) *row++ = static_cast<int32_t>(byte[i] * kernel + i - begin);
-    }
-  }
-  const auto there = [&](const at::Tensor& indices) { return indices.to(embedding.device()); };
-  const at::Tensor sums = std::get<0>(at::embedding_bag(table, there(rows.narrow(0, 0, row - first_row)), there(starts)));
-  return positions.defined() ? sums + at::embedding(positions, there(places)) : sums;
+  const int64_t kernel = convolution.size(2), stride = kernel / 2, width = convolution.size(0);
+  // table[v][j] = convolution[:, :, j] embedding[v]
+  const at::Tensor table = at::mm(embedding.narrow(0, 0, 256), convolution.permute({1, 2, 0}).reshape({width, kernel * width})).view({256, kernel, width}).to(embedding.scalar_type());
+  ops::ByteFiles files{bytes.to(embedding.device()), offsets, {0}};
+  for (const int64_t count : tokens) files.token_offsets.push_back(files.token_offsets.back() + count);
+  if (embedding.scalar_type() == at::kFloat) return ops::byte_conv(table, positions, files, stride);
+  at::Tensor sums = sums_of_rows(table, files, stride);
+  if (!positions.defined()) return sums;
+  std::vector<at::Tensor> places;
+  for (const int64_t count : tokens) places.push_back(positions.narrow(0, 0, count));
+  return sums + at::cat(places);
 }
 
 }  // namespace fettle
