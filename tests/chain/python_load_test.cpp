@@ -49,7 +49,7 @@ TEST_CASE("chain: networks of Python's libraries come in, answer the same, and g
       CHECK(answer.at("probability").get<double>() == Approx(facts.at("probabilities").at(label).get<double>()).margin(2e-4));
     }
   }
-  CHECK(networks >= 14);
+  CHECK(networks >= 26);
   const test::ProcessResult checked = test::run_process({python, FETTLE_CHAIN_TESTS "/round_trip.py", "check", dir.path().string()});
   INFO(checked.err);
   CHECK(checked.code == 0);

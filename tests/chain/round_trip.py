@@ -33,8 +33,14 @@ def transformers_networks():
 
 
 def networks():
-    for name, options in [("resnet18", {}), ("resnet50", {}), ("mobilenet_v2", {}), ("mobilenet_v3_small", {}), ("efficientnet_b0", {}), ("swin_t", {})]:
-        yield f"torchvision_{name}", name, options, torchvision.models.get_model(name, num_classes=CLASSES)
+    for name in ["resnet18", "resnet34", "resnet50", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2",
+                 "efficientnet_b3", "swin_t", "swin_s"]:
+        yield f"torchvision_{name}", name, {}, torchvision.models.get_model(name, num_classes=CLASSES)
+    for name, width in [("mobilenet_v2", 0.5), ("mobilenet_v3_small", 0.75)]:
+        yield f"torchvision_{name}_narrow", name, {"width_multiplier": width}, torchvision.models.get_model(name, num_classes=CLASSES, width_mult=width)
+    for name, arch, norm in [("mobilenetv2_100", "mobilenet_v2", {}), ("mobilenetv1_100", "mobilenetv1_100", {}), ("tf_mobilenetv3_large_100", "mobilenet_v3_large", {"norm_eps": 1e-3}),
+                             ("tf_efficientnet_b0", "efficientnet_b0", {"norm_eps": 1e-3})]:
+        yield f"timm_{name}_same", arch, {"padding": "same", **norm}, timm.create_model(name, num_classes=CLASSES, pad_type="same")
     for name, arch, options in [("resnet18", "resnet18", {}), ("seresnet50", "seresnet50", {}), ("mobilenetv1_100", "mobilenetv1_100", {}), ("mobilenetv2_100", "mobilenet_v2", {}),
                                 ("mobilenetv3_small_100", "mobilenet_v3_small", {"norm_eps": 1e-5}), ("efficientnet_b0", "efficientnet_b0", {}),
                                 ("swin_tiny_patch4_window7_224", "swin_t", {}), ("vit_tiny_patch16_224", "vit_tiny_patch16_224", {})]:
