@@ -441,7 +441,7 @@ std::vector<Kind> vision_kinds() {
           {"vision/loss_cross_entropy", run_cross_entropy}, {"vision/flops", run_flops}, {"vision/cifar10_resnet", run_cifar10_resnet},
           {"vision/mixup_cutmix", run_mixup_cutmix},
           {"vision/teacher", run_teacher}, {"vision/position_resample", run_position_resample}};
-  for (auto more : {image_geometry_kinds, byteformer_kinds}) {
+  for (auto more : {image_geometry_kinds, byteformer_network_kinds}) {
     for (Kind& kind : more()) kinds.push_back(std::move(kind));
   }
   return kinds;
