@@ -116,6 +116,12 @@ Flag& Flag::json_object() {
   json_object_ = true;
   return *this;
 }
+Flag& Flag::many() {
+  FT_CHECK(repeats(), "--{} is no list of text", name_);
+  many_ = true;
+  return *this;
+}
+
 Flag& Flag::listing(std::function<std::string()> text) {
   listing_ = std::move(text);
   return *this;

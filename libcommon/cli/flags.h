@@ -36,6 +36,7 @@ class Flag {
   Flag& not_recorded();            // cannot change the result: verbosity, paths, resume
   Flag& common();                  // shown by -h, not only by --help
   Flag& json_object();             // text only: a JSON object, or the path of a .json file that holds one, whose contents are what is recorded
+  Flag& many();                    // lists of text only: takes every value up to the next flag, and may still be repeated
   Flag& listing(std::function<std::string()> text);  // text only: the value "help" prints this, and the tool stops
   Flag& default_text(std::string text);  // what help says instead of the value, e.g. "drawn"
 
@@ -52,6 +53,7 @@ class Flag {
   bool recorded() const { return recorded_ && input_role_.empty(); }
   bool replayed() const { return recorded_; }  // part of --print-config and accepted in a configuration file
   bool shown_short() const { return common_; }
+  bool takes_many() const { return many_; }
   const std::function<std::string()>& listing_text() const { return listing_; }
 
   Json value() const;
@@ -78,6 +80,7 @@ class Flag {
   char short_ = '\0';
   bool recorded_ = true;
   bool common_ = false;
+  bool many_ = false;
   bool json_object_ = false;
   std::function<std::string()> listing_;
 };

@@ -42,7 +42,7 @@ void FlagTable::parse(int argc, const char* const* argv) {
       options.push_back(app.add_flag(cli_names(flag) + ",!--no-" + flag.name())->multi_option_policy(CLI::MultiOptionPolicy::TakeLast));
     } else {
       stores.emplace_back();
-      options.push_back(app.add_option(cli_names(flag), stores.back())->allow_extra_args(false));
+      options.push_back(app.add_option(cli_names(flag), stores.back())->allow_extra_args(flag.takes_many()));
     }
   }
   try {

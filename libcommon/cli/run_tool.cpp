@@ -190,7 +190,9 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
   context.started_utc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
   std::optional<OutputDirectory> output;
   std::optional<RunRecord> before;
-  if (info.makes_artifact && !common.dry_run && !common.print_config) {
+  const auto mode = std::find_if(info.other_modes.begin(), info.other_modes.end(), [&](const std::string& flag) { return table.given(flag); });
+  FT_REQUIRE_USAGE(mode == info.other_modes.end() || common.out.empty(), "--out: --{} makes no artifact", *mode);
+  if (info.makes_artifact && mode == info.other_modes.end() && !common.dry_run && !common.print_config) {
     FT_REQUIRE_USAGE(!common.out.empty(), "--out DIR is needed: the artifact to make");
     output.emplace(common.out, output_mode(common), /*is_follower=*/!context.launch.is_first());
     context.output = &*output;

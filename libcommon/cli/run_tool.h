@@ -25,6 +25,7 @@ struct ToolInfo {
   std::vector<std::string> examples;  // runnable command lines, the first one is shown by -h
   std::string positional_usage = "";  // "COMMAND PATH..."
   bool makes_artifact = false;        // has --out, --resume, --overwrite
+  std::vector<std::string> other_modes = {};  // flags with which it makes none: "predict"
   bool computes = false;              // has --seed, --device, --threads, --deterministic
   bool several_processes = false;     // reads the launcher's environment; rank 0 writes the artifact and speaks
 };

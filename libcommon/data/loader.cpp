@@ -140,6 +140,7 @@ int64_t cached_bytes(const ImageInfo& info, ImageDecoder& decoder, const LoaderO
 ImageLoader::ImageLoader(const LabelledImages& images, const Normalization& normalization, const std::vector<BatchPlan>& plans, int64_t epoch,
                          int64_t first_batch, const LoaderOptions& options)
     : images_(images), normalization_(normalization), plans_(plans), epoch_(epoch), options_(options), channels_(num_channels(images)) {
+  FT_CHECK(options.dtype != at::kByte || options.device.is_cpu(), "pixels as they are stay on the CPU");
   if (!options.augment) options_.cache = nullptr;  // it holds what training reads
   for (const BatchPlan& plan : plans) {
     most_pixels_ = std::max(most_pixels_, plan.height * plan.width * static_cast<int64_t>(plan.indices.size()));
@@ -273,6 +274,12 @@ void ImageLoader::finish(const uint8_t* pixels, bool flip, const std::optional<P
   const PixelShape shape{plan.height, plan.width, channels_};
   const int64_t element_bytes = static_cast<int64_t>(at::elementSize(options_.dtype));
   void* const out = static_cast<uint8_t*>(slot.finished.data()) + position * shape.values() * element_bytes;
+  if (options_.dtype == at::kByte) {
+    std::copy_n(pixels, shape.values(), static_cast<uint8_t*>(out));
+    if (flip) mirror_rows(static_cast<uint8_t*>(out), plan.height, plan.width, channels_);
+    if (erase) zero_box(out, shape, element_bytes, /*channels_last=*/true, *erase);
+    return;
+  }
   const uint8_t mirrored = flip ? 1 : 0;
   kernels::BatchFinishArgs args;
   args.in = pixels;
@@ -300,6 +307,11 @@ bool ImageLoader::next(Batch& batch) {
   const at::Tensor labels = at::from_blob(slot->labels.data(), {size}, at::kLong);
   batch.plan = slot->plan;
   batch.bad = slot->bad;
+  if (options_.dtype == at::kByte) {
+    batch.images = at::from_blob(slot->finished.data(), {size, height, width, channels_}, at::kByte);
+    batch.labels = labels;
+    return true;
+  }
   if (options_.device.is_cpu()) {
     const std::vector<int64_t> strides = options_.channels_last
                                              ? std::vector<int64_t>{height * width * channels_, 1, width * channels_, channels_}

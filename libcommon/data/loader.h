@@ -42,7 +42,7 @@ struct BadImage {
 };
 
 struct Batch {
-  at::Tensor images;  // [B, C, H, W] f32 or bf16, normalised, on the device; valid until the next call to next()
+  at::Tensor images;  // [B, C, H, W] f32 or bf16, normalised, on the device; or [B, H, W, C] u8. Valid until the next call to next()
   at::Tensor labels;  // [B] int64
   const BatchPlan* plan = nullptr;  // size and sample indices as planned
   std::vector<BadImage> bad;        // samples of the plan that are not in the batch
@@ -53,7 +53,7 @@ struct LoaderOptions {
   int batches_ahead = 3;
   uint64_t seed = 0;
   bool channels_last = true;
-  at::ScalarType dtype = at::kFloat;
+  at::ScalarType dtype = at::kFloat;  // or kBFloat16; on the CPU also kByte: the pixels themselves, not normalised, [B, H, W, C]
   c10::Device device = c10::kCPU;
   bool augment = false;     // as training; otherwise as evaluation
   CropOptions crop;         // training

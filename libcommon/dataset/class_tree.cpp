@@ -27,7 +27,7 @@ struct Level {
   int64_t images_here = 0;
 };
 
-Level look(const FileList& files, std::string_view prefix) {
+Level look(const FileList& files, std::string_view prefix, SampleName is_sample) {
   Level level;
   const auto& entries = files.entries;
   const auto first = std::partition_point(entries.begin(), entries.end(), [&](const FileEntry& entry) { return files.path(entry) < prefix; });
@@ -37,7 +37,7 @@ Level look(const FileList& files, std::string_view prefix) {
     const std::string_view rest = path.substr(prefix.size());
     if (rest.empty() || !is_visible(rest)) continue;
     const size_t slash = rest.find('/');
-    const bool image = entries[i].kind != FileKind::kFolder && is_image_name(rest);
+    const bool image = entries[i].kind != FileKind::kFolder && is_sample(rest);
     if (slash == std::string_view::npos) {
       level.images_here += image;
       continue;
@@ -77,11 +77,11 @@ bool is_image_name(std::string_view name) {
 
 bool is_visible(std::string_view path) { return !path.starts_with('.') && path.find("/.") == std::string_view::npos; }
 
-TreeParts find_parts(const FileList& files, const std::string& name) {
+TreeParts find_parts(const FileList& files, const std::string& name, SampleName is_sample) {
   constexpr std::array<std::string_view, 4> kValidationNames{"val", "validation", "valid", "test"};
   std::string prefix;
   while (true) {
-    const Level level = look(files, prefix);
+    const Level level = look(files, prefix, is_sample);
     const std::string where = prefix.empty() ? quote_path(name) : fmt::format("{} in {}", quote_path(prefix), quote_path(name));
     if (const Folder* const train = find_part(level, "train", where)) {
       for (const std::string_view part : kValidationNames) {
@@ -100,8 +100,8 @@ TreeParts find_parts(const FileList& files, const std::string& name) {
   }
 }
 
-ClassFolders label_by_folder(const FileList& files, std::string_view part, const std::string& name) {
-  Level level = look(files, part);
+ClassFolders label_by_folder(const FileList& files, std::string_view part, const std::string& name, SampleName is_sample) {
+  Level level = look(files, part, is_sample);
   const std::string where = part.empty() ? quote_path(name) : fmt::format("{} in {}", quote_path(part), quote_path(name));
   if (level.folders.empty()) {
     const bool archives = std::any_of(files.entries.begin(), files.entries.end(), [&](const FileEntry& entry) { return files.path(entry).ends_with(".tar"); });
@@ -127,7 +127,7 @@ ClassFolders label_by_folder(const FileList& files, std::string_view part, const
     for (size_t i = folder.begin; i < folder.end; ++i) {
       const FileEntry& entry = files.entries[i];
       const std::string_view path = files.path(entry);
-      if (entry.kind == FileKind::kFolder || !is_image_name(path) || !is_visible(path.substr(part.size()))) continue;
+      if (entry.kind == FileKind::kFolder || !is_sample(path) || !is_visible(path.substr(part.size()))) continue;
       FT_REQUIRE(entry.kind == FileKind::kFile, "the image {} in {} is a link, which is not followed", quote_path(path), quote_path(name));
       FT_REQUIRE(found.images.size() == begin || files.path(found.images.back()) != path, "{} has the member {} twice", quote_path(name), quote_path(path));
       found.images.push_back(entry);

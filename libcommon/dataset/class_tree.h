@@ -18,6 +18,10 @@ bool is_image_extension(std::string_view lower_case);  // "jpg"
 // Whether no component of a path begins with a dot.
 bool is_visible(std::string_view path);
 
+// Which visible files are samples: images alone by their names, or every one (sounds, bytes as they are).
+using SampleName = bool (*)(std::string_view name);
+inline bool is_any_name(std::string_view) { return true; }
+
 // Where the parts lie: paths with a '/' at their end, "" for the root.
 struct TreeParts {
   std::string train;
@@ -30,7 +34,7 @@ struct TreeParts {
 // folders around it all, as archives have it, is stepped into.
 // Errors (kInput, they name `name`): two folders for one part; "train" holds folders, but there is no validation part and other
 // folders hold images, so that it may as well be a class.
-TreeParts find_parts(const FileList& files, const std::string& name);
+TreeParts find_parts(const FileList& files, const std::string& name, SampleName is_sample = is_image_name);
 
 struct ClassFolders {
   std::vector<std::string> class_names;  // sorted bytewise, which for UTF-8 is by code point
@@ -42,6 +46,6 @@ struct ClassFolders {
 // out. A label is the place of its class's name.
 // Errors (kInput): no class folders, one without images, two whose names differ only in case (ASCII), an image that is a link or
 // occurs twice in an archive.
-ClassFolders label_by_folder(const FileList& files, std::string_view part, const std::string& name);
+ClassFolders label_by_folder(const FileList& files, std::string_view part, const std::string& name, SampleName is_sample = is_image_name);
 
 }  // namespace fettle

@@ -100,6 +100,7 @@ struct Part {
 
 struct Opened {
   DataInput input;
+  SampleName is_sample = is_image_name;
   Part train;
   std::optional<Part> validation;
   int64_t skipped_files = 0;
@@ -127,9 +128,9 @@ int64_t count_visible(const FileList& list) {
 // A folder, or what an archive holds of one.
 void open_tree(Opened& opened, FileList list, const std::shared_ptr<Source>& source) {
   const std::string& data = opened.input.path;
-  const TreeParts parts = find_parts(list, data);
+  const TreeParts parts = find_parts(list, data, opened.is_sample);
   const auto open_part = [&](const std::string& prefix) {
-    ClassFolders found = label_by_folder(list, prefix, data);
+    ClassFolders found = label_by_folder(list, prefix, data, opened.is_sample);
     const std::string name = prefix.empty() ? quote_path(data) : fmt::format("{} in {}", quote_path(prefix), quote_path(data));
     return Part{name, source, prefix.size(), std::move(found.images), std::move(found.class_names)};
   };
@@ -281,6 +282,7 @@ void open_list(Opened& opened) {
 Opened open_source(const std::string& data, const DataSource& options) {
   Opened opened;
   opened.input = {data, options.format ? *options.format : find_data_format(data), {}};
+  opened.is_sample = options.is_sample;
   switch (opened.input.format) {
     case DataFormat::kIdx: FT_CHECK(false, "{} is IDX, which load_image_dataset() reads", quote_path(data));
     case DataFormat::kFolder: open_folder(opened); break;
@@ -517,7 +519,7 @@ TestImages open_test_images(const DataSource& source, const std::vector<std::str
   return test;
 }
 
-ImageFiles open_unlabelled_images(const std::vector<std::string>& paths) {
+ImageFiles open_unlabelled_images(const std::vector<std::string>& paths, SampleName is_sample) {
   const auto source = std::make_shared<Source>();
   source->folder = std::make_unique<OpenFolder>(".");
   FileList list;
@@ -538,7 +540,7 @@ ImageFiles open_unlabelled_images(const std::vector<std::string>& paths) {
     const std::string prefix = path.ends_with('/') ? path : path + "/";
     for (const FileEntry& found : below.entries) {
       const std::string_view relative = below.path(found);
-      if (found.kind != FileKind::kFile || !is_visible(relative) || !is_image_name(relative)) continue;
+      if (found.kind != FileKind::kFile || !is_visible(relative) || !is_sample(relative)) continue;
       FT_REQUIRE(prefix.size() + relative.size() <= kMaxPathBytes, "a path of {} bytes", prefix.size() + relative.size());
       FileEntry& entry = list.add(prefix, relative, FileKind::kFile);
       entry.size = found.size;

@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dataset/class_tree.h"
 #include "dataset/file_list.h"
 
 namespace fettle {
@@ -81,6 +82,7 @@ struct DataSource {
   std::optional<double> val_fraction;  // in (0, 1)
   std::optional<int64_t> num_classes;
   ImageFileLimits limits;
+  SampleName is_sample = is_image_name;  // of folders and trees: which files are samples
 };
 
 struct DataInput {
@@ -127,7 +129,7 @@ TestImages open_test_images(const DataSource& source, const std::vector<std::str
 
 // Images without labels (label() is -1): files as they are, folders with all visible images below them by path. Relative paths are those
 // typed, with what lies below. Errors (kInput): what does not exist, a folder without images.
-ImageFiles open_unlabelled_images(const std::vector<std::string>& paths);
+ImageFiles open_unlabelled_images(const std::vector<std::string>& paths, SampleName is_sample = is_image_name);
 
 // Whether a sample belongs to validation when a share is split off: mixed(FNV-1a of its relative path) / 2^64 < val_fraction,
 // where mixed() is splitmix64's finaliser. Other files have no influence, a larger share contains a smaller one.

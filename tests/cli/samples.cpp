@@ -50,6 +50,19 @@ Sample sample_of(const std::string& tool, const std::filesystem::path& directory
     const auto with_weights = [&](const std::string& file) { return std::vector<std::string>{"--from", file, "--arch", "resnet20", "--predict", in("p.ppm"), "--device", "cpu", "--seed", "1"}; };
     return {.positionals = {}, .flags = with_weights(in("w.safetensors")), .missing = with_weights(in("absent"))};
   }
+  if (tool == "byteformer-train") {
+    for (const char* part : {"train", "val"}) {
+      for (const char* label : {"a", "b"}) {
+        std::filesystem::create_directories(directory / "files" / part / label);
+        write_text(directory / "files" / part / label / "1.bin", std::string(50, *label));
+      }
+    }
+    const auto with_data = [&](const std::string& data) {
+      return std::vector<std::string>{"--data", data, "--arch", "bf_custom", "--arch-options", R"({"width": 8, "num_layers": 1, "num_heads": 1, "kernel": 4})", "--batch-size", "2", "--epochs", "1", "--seed", "1",
+                                      "--device", "cpu", "--out", in("run")};
+    };
+    return {.positionals = {}, .flags = with_data(in("files")), .missing = with_data(in("absent"))};
+  }
   if (tool == "multiscale-train") {
     std::vector<uint8_t> labels;
     for (int i = 0; i < 40; ++i) labels.push_back(static_cast<uint8_t>(i % 10));

@@ -20,7 +20,7 @@ void bind(FlagTable& table, Options& options) {
   std::vector<std::string> formats = data_format_names();
   formats.insert(formats.begin(), "auto");
   table.flag("data-format", options.data_format, "what --data is; auto looks").choices(formats);
-  table.flag("predict", options.predict, "image, or folder of images, to classify without labels").metavar("PATH").common();
+  table.flag("predict", options.predict, "image, or folder of images, to classify without labels").many().metavar("PATH").common();
   table.flag("workers", options.workers, "loader threads; 0 makes batches in the computing thread").range(0, 256).default_text("1, on a GPU --threads").not_recorded();
   table.flag("bad-images", options.bad_images, "images that cannot be decoded: stop, or leave them out and say so").choices({"fail", "skip"});
   table.flag("max-bad-percent", options.max_bad_percent, "skip: stop beyond this share of the images").range(0, 100).unit("%");

@@ -142,6 +142,19 @@ TEST_CASE("flags: the record holds what can change the result, the configuration
   CHECK(second.config() == table.config());
 }
 
+TEST_CASE("flags: one that takes many has every value up to the next flag, a dash too, and may be repeated") {
+  std::vector<std::string> files;
+  std::string from;
+  FlagTable table;
+  table.flag("predict", files, "files").many();
+  table.flag("from", from, "model");
+  const std::vector<const char*> arguments = {"tool", "--predict", "a", "b c", "-", "--from", "m", "--predict", "d"};
+  table.parse(static_cast<int>(arguments.size()), arguments.data());
+  table.apply_command_line();
+  CHECK(files == std::vector<std::string>{"a", "b c", "-", "d"});
+  CHECK(from == "m");
+}
+
 TEST_CASE("flags: positional arguments share out what there is") {
   std::vector<std::string> command, paths;
   FlagTable table;

@@ -101,6 +101,27 @@ TEST_CASE("loader: what a sample looks like depends on seed, epoch and sample, n
   CHECK_FALSE(at::equal(one({7}, 1, 4, 0), sample));
 }
 
+TEST_CASE("loader: pixels as they are, drawn as the normalised ones are") {
+  const LabelledImages set = some_images(6, 12, 12, 3);
+  const std::vector<BatchPlan> plans = {{12, 12, {3, 1}}, {8, 6, {0, 5, 2}}};
+  LoaderOptions options;
+  options.augment = true;
+  options.photometric.erase.probability = 1;
+  const std::vector<Batch> floats = all_batches(set, plans, 2, 0, options);
+  options.dtype = at::kByte;
+  const std::vector<Batch> bytes = all_batches(set, plans, 2, 0, options);
+  REQUIRE(bytes.size() == 2);
+  const at::Tensor mean = at::tensor(at::ArrayRef<float>(kRgb.mean)), std = at::tensor(at::ArrayRef<float>(kRgb.std));
+  for (size_t i = 0; i < 2; ++i) {
+    CHECK(bytes[i].images.scalar_type() == at::kByte);
+    // Erased pixels are the mean there and black here.
+    const at::Tensor pixels = (floats[i].images.permute({0, 2, 3, 1}) * std + mean).mul(255).round();
+    const at::Tensor erased = (floats[i].images == 0).all(1).unsqueeze(3);
+    CHECK(erased.any().item<bool>());
+    check_tensors("pixels", bytes[i].images.to(at::kFloat), at::where(erased, at::zeros_like(pixels), pixels));
+  }
+}
+
 TEST_CASE("loader: a plan beyond the images is our mistake") {
   const LabelledImages set = some_images(4, 6, 6, 3);
   expect_error(ExitCode::kBug, "sample 4 of 4", [&] { all_batches(set, {{6, 6, {0, 4}}}, 0, 0, {}); });

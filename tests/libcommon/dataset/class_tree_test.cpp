@@ -47,6 +47,18 @@ TEST_CASE("class tree: images are known by how they end, in any case") {
   for (const char* name : {"", "jpg", "a.jpg2", "a.jpg.txt", "a.", "a.svg", "a.jpeg2000", "a.jpg "}) CHECK_FALSE(is_image_name(name));
 }
 
+TEST_CASE("class tree: any visible file is a sample where that is asked for") {
+  const FileList files = list_of({"train/yes/a.wav", "train/yes/b", "train/no/c.mp3", "train/no/.hidden", "test/yes/d.wav", "test/no/e.wav", "README.txt"});
+  const TreeParts found = find_parts(files, "t", is_any_name);
+  CHECK(found.train == "train/");
+  CHECK(found.validation == "test/");
+  const ClassFolders classes = label_by_folder(files, found.train, "t", is_any_name);
+  CHECK(classes.class_names == Names{"no", "yes"});
+  REQUIRE(classes.images.size() == 3);
+  CHECK(files.path(classes.images[0]) == "train/no/c.mp3");
+  CHECK(classes.images[2].label == 1);
+}
+
 TEST_CASE("class tree: hidden is what has a dot before any of its names") {
   for (const char* path : {"a", "a/b.c", "a./b", "a..b"}) CHECK(is_visible(path));
   for (const char* path : {".a", "a/.b", "a/.b/c", "..."}) CHECK_FALSE(is_visible(path));

@@ -1,0 +1,186 @@
+#include "byteformer-train/byte_loader.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "base/errors.h"
+#include "dataset/prefetcher.h"
+#include "random/stream.h"
+
+namespace fettle::byteformer {
+namespace {
+
+// Samples of similar length come together within runs of so many batches.
+constexpr int64_t kBatchesSorted = 32;
+
+std::vector<BatchPlan> cut(const std::vector<int64_t>& order, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size) {
+  std::vector<BatchPlan> plans;
+  int64_t sum = 0;
+  for (const int64_t sample : order) {
+    const int64_t own = tokens.empty() ? 0 : tokens[static_cast<size_t>(sample)];
+    const bool full = !plans.empty() && (batch_tokens > 0 ? sum + own > batch_tokens : static_cast<int64_t>(plans.back().indices.size()) == batch_size);
+    if (plans.empty() || full) {
+      plans.push_back({image_size, image_size, {}});
+      sum = 0;
+    }
+    plans.back().indices.push_back(sample);
+    sum += own;
+  }
+  return plans;
+}
+
+}  // namespace
+
+struct ByteLoader::Impl {
+  struct Slot {
+    const BatchPlan* plan = nullptr;
+    std::vector<uint8_t> bytes, file, sample;
+    std::vector<int64_t> offsets, labels;
+    std::vector<BadImage> bad;
+    std::optional<FileEncoder> encoder;
+  };
+
+  Impl(const LabelledImages& data, const Input& how, const std::vector<BatchPlan>& batches, int64_t of_epoch, int64_t first, const LoaderOptions& images)
+      : samples(data), input(how), plans(batches), epoch(of_epoch), options(images), encoded(first) {
+    if (input.of_images()) {
+      options.dtype = at::kByte;
+      loader = std::make_unique<ImageLoader>(samples, normalization, plans, epoch, first, options);
+      encoder.emplace(*input.encoding);
+      transformer.emplace(input.transforms);
+      return;
+    }
+    FT_CHECK(std::holds_alternative<ImageFiles>(samples), "stored files are files");
+    prefetcher = std::make_unique<Prefetcher<Slot>>(options.threads, options.threads == 0 ? 1 : options.batches_ahead + 1, first, static_cast<int64_t>(plans.size()) - first,
+                                                    [this](int64_t job, Slot& slot) { prepare(job, slot); });
+  }
+
+  static void begin(Slot& slot, const BatchPlan& plan) {
+    slot.plan = &plan;
+    slot.bytes.clear();
+    slot.offsets.assign(1, 0);
+    slot.labels.clear();
+    slot.bad.clear();
+  }
+  static void add(Slot& slot, const std::vector<uint8_t>& bytes, int64_t label) {
+    slot.bytes.insert(slot.bytes.end(), bytes.begin(), bytes.end());
+    slot.offsets.push_back(static_cast<int64_t>(slot.bytes.size()));
+    slot.labels.push_back(label);
+  }
+  SampleKey key(int64_t batch, int64_t sample) const { return {.seed = options.seed, .epoch = epoch, .batch = batch, .sample = sample}; }
+
+  void prepare(int64_t job, Slot& slot) const {
+    const ImageFiles& files = std::get<ImageFiles>(samples);
+    begin(slot, plans[static_cast<size_t>(job)]);
+    if (!slot.encoder) slot.encoder.emplace(input);
+    for (const int64_t index : slot.plan->indices) {
+      try {
+        slot.encoder->encode(files.read(index, slot.file), files.name(index), key(job, index), slot.sample);
+      } catch (const Error& error) {
+        if (!options.skip_bad_images || error.code() != ExitCode::kInput) throw;
+        slot.bad.push_back({index, error.what()});
+        continue;
+      }
+      add(slot, slot.sample, files.label(index));
+    }
+  }
+
+  // Pictures come decoded and augmented from the loader's threads; writing them as files takes less than what a step does by far.
+  Slot* encode_images() {
+    Batch images;
+    if (!loader->next(images)) return nullptr;
+    begin(own, *images.plan);
+    own.bad = images.bad;
+    const int64_t height = images.images.size(1), width = images.images.size(2), channels = images.images.size(3);
+    const auto* pixels = images.images.const_data_ptr<uint8_t>();
+    std::vector<int64_t> indices = images.plan->indices;
+    std::erase_if(indices, [&](int64_t index) { return std::any_of(own.bad.begin(), own.bad.end(), [&](const BadImage& bad) { return bad.index == index; }); });
+    for (int64_t i = 0; i < images.labels.size(0); ++i) {
+      encoder->encode_image({pixels + i * height * width * channels, height, width, static_cast<int>(channels)}, own.sample);
+      transformer->apply(own.sample, key(encoded, indices[static_cast<size_t>(i)]), "a picture");
+      FT_REQUIRE(!own.sample.empty(), "the transforms leave no bytes of a picture");
+      add(own, own.sample, images.labels[i].item<int64_t>());
+    }
+    ++encoded;
+    return &own;
+  }
+
+  const LabelledImages& samples;
+  const Input& input;
+  const std::vector<BatchPlan>& plans;
+  const int64_t epoch;
+  LoaderOptions options;
+  std::unique_ptr<Prefetcher<Slot>> prefetcher;
+
+  Normalization normalization;
+  std::unique_ptr<ImageLoader> loader;
+  std::optional<Encoder> encoder;
+  std::optional<ByteTransformer> transformer;
+  Slot own;
+  int64_t encoded;  // batches
+};
+
+ByteLoader::ByteLoader(const LabelledImages& samples, const Input& input, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch, const LoaderOptions& images)
+    : impl_(std::make_unique<Impl>(samples, input, plans, epoch, first_batch, images)) {}
+
+ByteLoader::~ByteLoader() = default;
+
+double ByteLoader::wait_seconds() const { return impl_->loader ? impl_->loader->wait_seconds() : impl_->prefetcher->wait_seconds(); }
+
+bool ByteLoader::next(ByteBatch& batch) {
+  Impl::Slot* const slot = impl_->loader ? impl_->encode_images() : impl_->prefetcher->next();
+  if (slot == nullptr) return false;
+  FT_REQUIRE(!slot->labels.empty(), "none of the {} files of a batch can be used; the first: {}", slot->bad.size(), slot->bad.at(0).why);
+  batch.files = {at::from_blob(slot->bytes.data(), {static_cast<int64_t>(slot->bytes.size())}, at::kByte), slot->offsets};
+  batch.labels = at::from_blob(slot->labels.data(), {static_cast<int64_t>(slot->labels.size())}, at::kLong);
+  batch.plan = slot->plan;
+  batch.bad = slot->bad;
+  return true;
+}
+
+std::optional<std::vector<int64_t>> byte_lengths(const LabelledImages& samples, const Input& input) {
+  std::optional<int64_t> each;
+  if (input.encoding) {
+    each = input.of_images() ? encoded_image_bytes(*input.encoding, input.size, input.size, static_cast<int>(num_channels(samples)))
+                             : input.num_samples > 0 ? encoded_sound_bytes(*input.encoding, input.num_samples) : std::nullopt;
+    if (!each) return std::nullopt;
+  }
+  const ByteTransformer transformer(input.transforms);
+  std::vector<int64_t> lengths;
+  for (int64_t i = 0; i < num_images(samples); ++i) {
+    int64_t length = each ? *each : static_cast<int64_t>(std::get<ImageFiles>(samples).file_bytes(i));
+    if (!input.encoding && input.max_bytes > 0) length = std::min(length, input.max_bytes);
+    lengths.push_back(transformer.output_length(length));
+  }
+  return lengths;
+}
+
+std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size, uint64_t seed, int64_t epoch) {
+  std::vector<int64_t> order(static_cast<size_t>(num_samples));
+  std::iota(order.begin(), order.end(), 0);
+  RandomStream stream(seed, "order", epoch);
+  stream.shuffle(order);
+  if (tokens.empty()) return cut(order, tokens, batch_size, 0, image_size);
+  int64_t run = batch_size * kBatchesSorted;
+  if (batch_tokens > 0) {
+    const int64_t mean = std::max<int64_t>(1, std::accumulate(tokens.begin(), tokens.end(), int64_t{0}) / std::max<int64_t>(1, num_samples));
+    run = std::max<int64_t>(1, batch_tokens / mean) * kBatchesSorted;
+  }
+  for (int64_t first = 0; first < num_samples; first += run) {
+    const auto begin = order.begin() + first, end = order.begin() + std::min(num_samples, first + run);
+    std::stable_sort(begin, end, [&](int64_t a, int64_t b) { return tokens[static_cast<size_t>(a)] < tokens[static_cast<size_t>(b)]; });
+  }
+  std::vector<BatchPlan> plans = cut(order, tokens, batch_size, batch_tokens, image_size);
+  stream.shuffle(plans);
+  return plans;
+}
+
+std::vector<BatchPlan> plan_evaluation(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size) {
+  std::vector<int64_t> order(static_cast<size_t>(num_samples));
+  std::iota(order.begin(), order.end(), 0);
+  return cut(order, tokens, batch_size, tokens.empty() ? 0 : batch_tokens, image_size);
+}
+
+}  // namespace fettle::byteformer

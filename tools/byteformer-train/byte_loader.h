@@ -1,0 +1,43 @@
+#pragma once
+// Batches of labelled bytes, in the order of a plan.
+
+#include <memory>
+#include <vector>
+
+#include "byteformer-train/input.h"
+#include "data/loader.h"
+#include "models/byteformer.h"
+
+namespace fettle::byteformer {
+
+struct ByteBatch {
+  PackedBytes files;
+  at::Tensor labels;  // [B] int64
+  const BatchPlan* plan = nullptr;
+  std::vector<BadImage> bad;  // samples of the plan that are not in the batch
+};
+
+// `images.augment` says whether pictures are drawn as for training; stored files and sounds have no such thing. All arguments outlive it.
+class ByteLoader {
+ public:
+  ByteLoader(const LabelledImages& samples, const Input& input, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch, const LoaderOptions& images);
+  ~ByteLoader();
+  bool next(ByteBatch& batch);  // false after the last; what it gave is valid until the next call
+  double wait_seconds() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The bytes of each sample after its transforms, where the contents do not change their number; nothing where they do.
+std::optional<std::vector<int64_t>> byte_lengths(const LabelledImages& samples, const Input& input);
+
+// The batches of an epoch: every sample once, in an order that follows from (seed, epoch). With lengths, files of similar length come together,
+// and with batch_tokens > 0 a batch has as many of them as keep its tokens below that, one at least; else each has batch_size but for the last.
+std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size, uint64_t seed, int64_t epoch);
+
+// All samples in order, as batches for evaluation.
+std::vector<BatchPlan> plan_evaluation(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size);
+
+}  // namespace fettle::byteformer

@@ -1,0 +1,224 @@
+#include "byteformer-train/classifier.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "artifact/manifest.h"
+#include "base/errors.h"
+#include "base/human.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "byteformer-train/byte_task.h"
+#include "checkpoint/weights.h"
+#include "device/precision.h"
+#include "models/preprocessing.h"
+#include "train/autocast.h"
+
+namespace fettle::byteformer {
+namespace {
+
+constexpr int64_t kShownClasses = 5;
+constexpr size_t kMaxPipedBytes = size_t{256} << 20;  // as ImageFileLimits allows of a file
+constexpr int64_t kPredictionBatch = 16;
+
+LoaderOptions loader_of(const Options& options, const Input& input, const RunContext& context) {
+  LoaderOptions loader;
+  loader.seed = context.seed();
+  loader.threads = static_cast<int>(options.data.workers.value_or(1));
+  loader.crop_share = input.crop_pct;
+  loader.filter = input.interpolation == "bicubic" ? kernels::ResizeFilter::kBicubic : kernels::ResizeFilter::kBilinear;
+  loader.exif_orientation = options.data.exif_orientation;
+  loader.decode.max_pixels = options.data.max_pixels;
+  loader.skip_bad_images = options.data.bad_images == "skip";
+  return loader;
+}
+
+at::ScalarType precision_of(const Options& options, const c10::Device& device) {
+  // Numbers of different machines can be compared in fp32; bf16 is for those who ask.
+  return options.train.precision == "auto" ? at::kFloat : choose_precision(options.train.precision, bf16_support(device), ArchFamily::kTransformer).dtype;
+}
+
+// What a pipe holds, whole.
+std::vector<uint8_t> read_standard_input() {
+  std::vector<uint8_t> bytes;
+  constexpr size_t kStep = size_t{1} << 20;
+  while (true) {
+    const size_t had = bytes.size();
+    bytes.resize(had + kStep);
+    const ssize_t got = read(STDIN_FILENO, bytes.data() + had, kStep);
+    if (got < 0 && errno == EINTR) {
+      bytes.resize(had);
+      continue;
+    }
+    FT_REQUIRE(got >= 0, "standard input cannot be read: {}", std::strerror(errno));
+    bytes.resize(had + static_cast<size_t>(got));
+    FT_REQUIRE(bytes.size() <= kMaxPipedBytes, "standard input has more than {}", human_bytes(kMaxPipedBytes));
+    if (got == 0) return bytes;
+  }
+}
+
+std::vector<std::string> names_or_numbers(std::vector<std::string> names, int64_t num_classes) {
+  for (auto c = static_cast<int64_t>(names.size()); c < num_classes; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
+// A line a file; a network that answers no numbers is broken.
+std::string line_of(const std::string& file, const at::Tensor& probabilities, const std::vector<std::string>& names) {
+  if (!probabilities.isfinite().all().item<bool>()) FT_FAIL(ExitCode::kNumbers, "{}: the network's answer is not a number", file);
+  const auto [values, classes] = probabilities.topk(std::min<int64_t>(kShownClasses, probabilities.size(0)));
+  Json line = {{"file", file}, {"top", Json::array()}};
+  for (int64_t i = 0; i < values.size(0); ++i) {
+    line["top"].push_back({{"class", names[static_cast<size_t>(classes[i].item<int64_t>())]}, {"probability", shortest_decimal(values[i].item<float>())}});
+  }
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json failed_line(const std::string& file, const std::string& why) { return {{"file", file}, {"error", why}}; }
+
+}  // namespace
+
+Json to_json(const ByteFormerDescription& description, const Input& input, const std::vector<std::string>& class_names) {
+  Json json = to_json(description);
+  json["input"] = to_json(input);
+  json["class_names"] = class_names;
+  return json;
+}
+
+Classifier open_classifier(const std::string& artifact, const std::string& phi_file) {
+  Classifier result;
+  const Manifest manifest = read_manifest(artifact, kArtifactKind);
+  const std::string where = fmt::format("{}/{}", artifact, kManifestName);
+  Json description = manifest.model;
+  try {
+    result.class_names = description.at("class_names").get<std::vector<std::string>>();
+    result.input = input_from_json(description.at("input"), where);
+    description.erase("class_names");
+    description.erase("input");
+  } catch (const Json::exception& error) {
+    FT_FAIL(ExitCode::kInput, "{}: the model's description is damaged: {}", where, error.what());
+  }
+  const ByteFormerDescription model = byteformer_description_from_json(description);
+  FT_REQUIRE(result.class_names.empty() || result.class_names.size() == static_cast<size_t>(model.num_classes), "{}: {} class names for {} classes", where, result.class_names.size(),
+             model.num_classes);
+  if (result.input.secret_phi) {
+    FT_REQUIRE_USAGE(!phi_file.empty(), "--phi-file is needed: {} was trained on bytes substituted by a permutation that it does not hold", quote_path(artifact));
+    result.input.transforms.phi = read_phi(phi_file);
+  } else {
+    FT_REQUIRE_USAGE(phi_file.empty(), "--phi-file: {} was trained without a permutation from a file", quote_path(artifact));
+  }
+  result.model = make_byteformer(model);
+  const WeightsFile weights(artifact);
+  result.id = weights.id();
+  const LoadReport report = load_weights(weights, named_tensors(*result.model), kByteFormerHead);
+  require_complete(report, weights, /*all=*/false, "");
+  FT_REQUIRE(!report.head_is_new, "{}: its last layer has not the {} classes of its description", weights.path().string(), model.num_classes);
+  result.model->eval();
+  return result;
+}
+
+Report evaluate(const Options& options, RunContext& context) {
+  const Classifier classifier = open_classifier(options.from, options.phi_file);
+  const c10::Device device(context.common.device);
+  move_to_device(*classifier.model, device);
+  DataSource source;
+  source.data = options.data.data;
+  source.format = data_format_named(options.data.data_format);
+  if (!classifier.input.of_images()) source.is_sample = is_any_name;
+  TestImages test = open_test_images(source, classifier.class_names, classifier.model->description().num_classes);
+  context.log.info(fmt::format("data: {}: {} files, {}", options.data.data, with_thousands(test.images.size()), test.from));
+  const Samples samples = samples_of(std::move(test.images), classifier.input, classifier.model->description());
+
+  const at::NoGradGuard no_grad;
+  const AutocastGuard autocast(device, precision_of(options, device));
+  Progress progress(context.log, "evaluate", "files", num_images(samples.files));
+  int64_t num_bad = 0;
+  const ClassificationResult result = evaluate(*classifier.model, samples, classifier.input, options.train.batch_size, options.batch_tokens.value_or(0), loader_of(options, classifier.input, context),
+                                               [&](const std::vector<BadImage>& bad) {
+                                                 for (const BadImage& file : bad) {
+                                                   if (++num_bad <= 3) context.log.warn(fmt::format("left out: {}", file.why));
+                                                 }
+                                               },
+                                               [&](int64_t done) { progress.update(done); });
+  progress.finish();
+  Report report;
+  report.metrics = {{"top1_percent", result.top1_percent}, {"top5_percent", result.top5_percent}, {"nll", result.nll}, {"ece", result.ece}};
+  report.result = {{"model_id", classifier.id}, {"files", result.num_samples}, {"bad_files", num_bad}};
+  report.text = fmt::format("  top-1 %   top-5 %      NLL      ECE\n {:>8.2f}  {:>8.2f}  {:>7.4f}  {:>7.4f}\n", result.top1_percent, result.top5_percent, result.nll, result.ece);
+  return report;
+}
+
+Report predict(const Options& options, RunContext& context) {
+  const Classifier classifier = open_classifier(options.from, options.phi_file);
+  const c10::Device device(context.common.device);
+  move_to_device(*classifier.model, device);
+  const std::vector<std::string> names = names_or_numbers(classifier.class_names, classifier.model->description().num_classes);
+  const bool skip = options.data.bad_images == "skip";
+  const at::NoGradGuard no_grad;
+  const AutocastGuard autocast(device, precision_of(options, device));
+  Report report;
+  report.result = {{"model_id", classifier.id}, {"predictions", Json::array()}};
+  const auto answer = [&](const std::string& text) {
+    report.text += text;
+    report.result["predictions"].push_back(Json::parse(text));
+  };
+  const auto fail = [&](const std::string& file, const std::string& why) {
+    FT_REQUIRE(skip, "{}", why);
+    answer(failed_line(file, why).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  };
+
+  for (const std::string& path : options.predict) {
+    if (path == "-") {
+      FT_REQUIRE_USAGE(!classifier.input.of_images(), "--predict -: the network reads pictures that are decoded first; those are read from files");
+      try {
+        FileEncoder encoder(classifier.input);
+        std::vector<uint8_t> bytes;
+        encoder.encode(read_standard_input(), "standard input", {.seed = context.seed()}, bytes);
+        const at::Tensor packed = at::from_blob(bytes.data(), {static_cast<int64_t>(bytes.size())}, at::kByte);
+        answer(line_of("-", classifier.model->forward({packed, {0, packed.numel()}}).to(at::kFloat).softmax(1)[0].cpu(), names));
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::kInput) throw;
+        fail("-", error.what());
+      }
+      continue;
+    }
+    const LabelledImages files = open_unlabelled_images({path}, classifier.input.of_images() ? is_image_name : is_any_name);
+    const auto name_of = [&](int64_t index) { return std::string(std::get<ImageFiles>(files).relative_path(index)); };
+    LoaderOptions loader = loader_of(options, classifier.input, context);
+    loader.threads = 0;
+    // A batch of which nothing can be used is taken apart, so that each file is answered for by itself.
+    const std::function<void(const BatchPlan&)> answer_batch = [&](const BatchPlan& plan) {
+      const std::vector<BatchPlan> plans = {plan};
+      ByteLoader batches(files, classifier.input, plans, 0, 0, loader);
+      ByteBatch batch;
+      try {
+        FT_CHECK(batches.next(batch), "files that were there");
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::kInput) throw;
+        if (plan.indices.size() == 1) return fail(name_of(plan.indices[0]), error.what());
+        for (const int64_t index : plan.indices) answer_batch({plan.height, plan.width, {index}});
+        return;
+      }
+      const at::Tensor probabilities = classifier.model->forward(batch.files).to(at::kFloat).softmax(1).cpu();
+      int64_t row = 0;
+      for (const int64_t index : plan.indices) {
+        const auto bad = std::find_if(batch.bad.begin(), batch.bad.end(), [&](const BadImage& file) { return file.index == index; });
+        if (bad != batch.bad.end()) {
+          fail(name_of(index), bad->why);
+        } else {
+          answer(line_of(name_of(index), probabilities[row++], names));
+        }
+      }
+    };
+    for (const BatchPlan& plan : plan_evaluation(num_images(files), {}, kPredictionBatch, 0, classifier.input.size)) answer_batch(plan);
+  }
+  return report;
+}
+
+}  // namespace fettle::byteformer
