@@ -277,7 +277,7 @@ void ImageLoader::finish(const uint8_t* pixels, bool flip, const std::optional<P
   if (options_.dtype == at::kByte) {
     std::copy_n(pixels, shape.values(), static_cast<uint8_t*>(out));
     if (flip) mirror_rows(static_cast<uint8_t*>(out), plan.height, plan.width, channels_);
-    if (erase) zero_box(out, shape, element_bytes, /*channels_last=*/true, *erase);
+    if (erase) pixel_ops::erase(static_cast<uint8_t*>(out), shape, *erase, {});  // black
     return;
   }
   const uint8_t mirrored = flip ? 1 : 0;
