@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "base/errors.h"
@@ -207,6 +208,40 @@ at::Tensor forward_rows(const Problem& p, const at::Tensor& x, Saved* saved) {
 
 // ---- backward --------------------------------------------------------------------------------------------------------
 
+// Of a segment of at most so many rows the whole map of attention is made again: a few large products, where LibTorch's own backward pass
+// makes many of 32 rows, each of which in bf16 costs more to prepare than to compute.
+constexpr int64_t kMapRows = 256;
+
+struct Attended {
+  at::Tensor out, logsumexp, dout;  // [segments, heads, length, C / heads], logsumexp without the last
+};
+
+// to = the gradients of q, k and v.
+void attention_backward(const Heads& heads, const Attended& attended, const Heads& to) {
+  const int64_t count = heads.q.size(0), num_heads = heads.q.size(1), length = heads.q.size(2), width = heads.q.size(3);
+  if (length > kMapRows) {
+    const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(attended.dout, heads.q, heads.k, heads.v, attended.out, attended.logsumexp, 0, false);
+    to.q.copy_(dq);
+    to.k.copy_(dk);
+    to.v.copy_(dv);
+    return;
+  }
+  const at::ScalarType products = heads.q.scalar_type(), sums = attended.logsumexp.scalar_type();
+  const double scale = 1 / std::sqrt(static_cast<double>(width));
+  const auto matrices = [&](const at::Tensor& t, at::ScalarType type) { return t.to(type).contiguous().view({count * num_heads, length, width}); };
+  const auto rows_like = [&](const at::Tensor& t) { return t.reshape({count * num_heads, length, 1}); };
+  // The map in full precision: rounded scores would not be those of the forward pass.
+  const at::Tensor q = matrices(heads.q, products), k = matrices(heads.k, products), dout = matrices(attended.dout, products);
+  at::Tensor map = at::bmm(q.to(sums), k.to(sums).transpose(1, 2)).mul_(scale).sub_(rows_like(attended.logsumexp)).exp_();
+  const at::Tensor dot = rows_like((attended.dout.to(sums) * attended.out).sum(at::IntArrayRef{-1}));
+  const auto give = [&](const at::Tensor& gradient, const at::Tensor& from) { gradient.copy_(from.view({count, num_heads, length, width})); };
+  give(to.v, at::bmm(map.to(products).transpose(1, 2), dout));
+  map.mul_(at::bmm(dout, matrices(heads.v, products).transpose(1, 2)).to(sums).sub_(dot)).mul_(scale);
+  const at::Tensor dscores = map.to(products);
+  give(to.q, at::bmm(dscores, k));
+  give(to.k, at::bmm(dscores.transpose(1, 2), q));
+}
+
 using Needed = std::array<bool, kWeights>;
 
 // The gradients of the weights that one thread's rows give, in x's type.
@@ -282,11 +317,7 @@ at::Tensor backward_rows(const Problem& p, const Saved& saved, const at::Tensor&
         for (Group group : run.groups) {
           group.first_row -= run.first_row;
           const Heads heads = heads_of(part(qkv, group), group, p.num_heads), to = heads_of(part(dqkv, group), group, p.num_heads);
-          const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(by_head(part(dmixed, group), group), heads.q, heads.k, heads.v, by_head(part(mixed_heads, group), group),
-                                                                                            by_head(part(logsumexp, group), group), 0, false);
-          to.q.copy_(dq);
-          to.k.copy_(dk);
-          to.v.copy_(dv);
+          attention_backward(heads, {by_head(part(mixed_heads, group), group), by_head(part(logsumexp, group), group), by_head(part(dmixed, group), group)}, to);
         }
         const Normed normed = norm(p, x, kNorm1, scratch);
         gradients.add(kQkv, dqkv, normed.out, scratch);
