@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "base/errors.h"
@@ -27,8 +28,8 @@ Weights weights_of(const TransformerBlock& b) {
 
 // ---- runs of segments ------------------------------------------------------------------------------------------------
 
-// As many rows as keep what a run needs in a core's cache: its widest product is [rows, F].
-constexpr int64_t kRunRows = 256;
+// About as many rows as keep a run's widest product, [rows, F], in a core's cache, and enough that operators' overhead does not show.
+constexpr int64_t kRunRows = 512;
 
 struct Group {  // neighbouring segments of one length
   int64_t first_row, count, length;
@@ -118,19 +119,48 @@ struct Problem {
 at::Tensor part(const at::Tensor& rows, const Run& run) { return rows.narrow(0, run.first_row, run.rows); }
 at::Tensor part(const at::Tensor& rows, const Group& group) { return rows.narrow(0, group.first_row, group.rows()); }
 
-at::Tensor norm(const Problem& p, const at::Tensor& x, Weight weight) {
-  return std::get<0>(at::native_layer_norm(x, p.weights[weight].sizes(), p.weights[weight], p.weights[weight + 1], p.eps)).to(p.type);
+// One thread's room for a run, so that large memory is not asked for again and again.
+class Scratch {
+ public:
+  Scratch(int64_t rows, at::TensorOptions options) : rows_(rows), options_(options) {}
+  // [rows, columns] of undefined numbers, the same memory for the same slot.
+  at::Tensor get(size_t slot, int64_t rows, int64_t columns) {
+    at::Tensor& memory = slots_.at(slot);
+    if (!memory.defined() || memory.numel() < rows * columns) memory = at::empty({std::max(rows, rows_) * columns}, options_);
+    return memory.narrow(0, 0, rows * columns).view({rows, columns});
+  }
+  // `tensor` in the products' type: itself where it has it.
+  at::Tensor cast(size_t slot, const at::Tensor& tensor) {
+    if (tensor.scalar_type() == options_.dtype()) return tensor;
+    return get(slot, tensor.size(0), tensor.size(1)).copy_(tensor);
+  }
+
+ private:
+  int64_t rows_;
+  at::TensorOptions options_;
+  std::array<at::Tensor, 8> slots_;
+};
+enum Slot : size_t { kNormed, kBranch, kHidden, kHiddenGradient, kQkvGradient, kRowGradient, kWeightGradient };
+
+struct Normed {
+  at::Tensor out, mean, rstd;  // out: of the products' type
+};
+
+Normed norm(const Problem& p, const at::Tensor& x, Weight weight, Scratch& scratch) {
+  const auto [out, mean, rstd] = at::native_layer_norm(x, p.weights[weight].sizes(), p.weights[weight], p.weights[weight + 1], p.eps);
+  return {scratch.cast(kNormed, out), mean, rstd};
 }
 
-// out = x + factor * (left weight^T + bias); scratch: like out, of the products' type.
-void add_branch(at::Tensor out, const at::Tensor& x, const at::Tensor& left, const Problem& p, Weight weight, const at::Tensor& factor, const Run& run) {
+// out = x + factor * (left weight^T + bias).
+void add_branch(at::Tensor out, const at::Tensor& x, const at::Tensor& left, const Problem& p, Weight weight, const at::Tensor& factor, const Run& run, Scratch& scratch) {
   const at::Tensor &matrix = p.weights[weight], &bias = p.weights[weight + 1];
   if (!factor.defined() && p.type == x.scalar_type()) {
     at::add_out(out, x, bias);
     out.addmm_(left, matrix.t());
     return;
   }
-  const at::Tensor branch = at::addmm(bias, left, matrix.t());
+  at::Tensor branch = scratch.get(kBranch, out.size(0), out.size(1));
+  at::addmm_out(branch, bias, left, matrix.t());
   if (!factor.defined()) {
     out.copy_(branch).add_(x);
   } else {
@@ -152,31 +182,65 @@ at::Tensor forward_rows(const Problem& p, const at::Tensor& x, Saved* saved) {
   if (saved != nullptr) *saved = allocate(num_rows);
   const int64_t longest_run = longest(runs);
   for_each_thread(runs, [&](size_t, c10::ArrayRef<Run> own) {
-    const Saved scratch = saved != nullptr ? *saved : allocate(longest_run);
-    const at::Tensor h_rows = at::empty({longest_run, hidden}, products);
+    const Saved kept = saved != nullptr ? *saved : allocate(longest_run);
+    Scratch scratch(longest_run, products);
     for (const Run& run : own) {
       const Run place{saved != nullptr ? run.first_row : 0, run.rows, {}};
-      const at::Tensor x_run = part(x, run), y = part(scratch.y, place), mixed = part(scratch.mixed, place);
-      at::Tensor qkv = part(scratch.qkv, place), a = part(scratch.a, place), h = h_rows.narrow(0, 0, run.rows);
-      at::addmm_out(qkv, p.weights[kQkvBias], norm(p, x_run, kNorm1), p.weights[kQkv].t());
+      const at::Tensor x_run = part(x, run), y = part(kept.y, place), mixed = part(kept.mixed, place);
+      at::Tensor qkv = part(kept.qkv, place), a = part(kept.a, place), h = scratch.get(kHidden, run.rows, hidden);
+      at::addmm_out(qkv, p.weights[kQkvBias], norm(p, x_run, kNorm1, scratch).out, p.weights[kQkv].t());
       for (Group group : run.groups) {
         group.first_row -= run.first_row;
         const Heads heads = heads_of(part(qkv, group), group, p.num_heads);
         const auto [out, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(heads.q, heads.k, heads.v);
         const at::Tensor to = part(mixed, group);
         by_head(to.view({to.size(0), p.num_heads, -1}), group).copy_(out);
-        if (saved != nullptr) by_head(part(part(scratch.logsumexp, place), group), group).copy_(logsumexp);
+        if (saved != nullptr) by_head(part(part(kept.logsumexp, place), group), group).copy_(logsumexp);
       }
-      add_branch(y, x_run, mixed, p, kOut, p.factors.attention, run);
-      at::addmm_out(a, p.weights[kFc1Bias], norm(p, y, kNorm2), p.weights[kFc1].t());
+      add_branch(y, x_run, mixed, p, kOut, p.factors.attention, run, scratch);
+      at::addmm_out(a, p.weights[kFc1Bias], norm(p, y, kNorm2, scratch).out, p.weights[kFc1].t());
       at::gelu_out(h, a);
-      add_branch(part(z, run), y, h, p, kFc2, p.factors.ffn, run);
+      add_branch(part(z, run), y, h, p, kFc2, p.factors.ffn, run, scratch);
     }
   });
   return z;
 }
 
 // ---- backward --------------------------------------------------------------------------------------------------------
+
+// Of a segment of at most so many rows the whole map of attention is made again: a few large products, where LibTorch's own backward pass
+// makes many of 32 rows, each of which in bf16 costs more to prepare than to compute.
+constexpr int64_t kMapRows = 256;
+
+struct Attended {
+  at::Tensor out, logsumexp, dout;  // [segments, heads, length, C / heads], logsumexp without the last
+};
+
+// to = the gradients of q, k and v.
+void attention_backward(const Heads& heads, const Attended& attended, const Heads& to) {
+  const int64_t count = heads.q.size(0), num_heads = heads.q.size(1), length = heads.q.size(2), width = heads.q.size(3);
+  if (length > kMapRows) {
+    const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(attended.dout, heads.q, heads.k, heads.v, attended.out, attended.logsumexp, 0, false);
+    to.q.copy_(dq);
+    to.k.copy_(dk);
+    to.v.copy_(dv);
+    return;
+  }
+  const at::ScalarType products = heads.q.scalar_type(), sums = attended.logsumexp.scalar_type();
+  const double scale = 1 / std::sqrt(static_cast<double>(width));
+  const auto matrices = [&](const at::Tensor& t, at::ScalarType type) { return t.to(type).contiguous().view({count * num_heads, length, width}); };
+  const auto rows_like = [&](const at::Tensor& t) { return t.reshape({count * num_heads, length, 1}); };
+  // The map in full precision: rounded scores would not be those of the forward pass.
+  const at::Tensor q = matrices(heads.q, products), k = matrices(heads.k, products), dout = matrices(attended.dout, products);
+  at::Tensor map = at::bmm(q.to(sums), k.to(sums).transpose(1, 2)).mul_(scale).sub_(rows_like(attended.logsumexp)).exp_();
+  const at::Tensor dot = rows_like((attended.dout.to(sums) * attended.out).sum(at::IntArrayRef{-1}));
+  const auto give = [&](const at::Tensor& gradient, const at::Tensor& from) { gradient.copy_(from.view({count, num_heads, length, width})); };
+  give(to.v, at::bmm(map.to(products).transpose(1, 2), dout));
+  map.mul_(at::bmm(dout, matrices(heads.v, products).transpose(1, 2)).to(sums).sub_(dot)).mul_(scale);
+  const at::Tensor dscores = map.to(products);
+  give(to.q, at::bmm(dscores, k));
+  give(to.k, at::bmm(dscores.transpose(1, 2), q));
+}
 
 using Needed = std::array<bool, kWeights>;
 
@@ -189,10 +253,15 @@ class WeightGradients {
     }
   }
   // weight += d^T input, bias += sum of d's rows.
-  void add(Weight weight, const at::Tensor& d, const at::Tensor& input) {
+  void add(Weight weight, const at::Tensor& d, const at::Tensor& input, Scratch& scratch) {
     if (needed_[weight]) {
       at::Tensor& sum = sums[weight];
-      d.scalar_type() == sum.scalar_type() ? sum.addmm_(d.t(), input) : sum.add_(at::mm(d.t(), input));
+      if (d.scalar_type() == sum.scalar_type()) {
+        sum.addmm_(d.t(), input);
+      } else {
+        at::Tensor product = scratch.get(kWeightGradient, sum.size(0), sum.size(1));
+        sum.add_(at::mm_out(product, d.t(), input));
+      }
     }
     if (needed_[weight + 1]) sums[weight + 1].add_(d.sum(at::IntArrayRef{0}, /*keepdim=*/false, sums[weight + 1].scalar_type()));
   }
@@ -203,23 +272,19 @@ class WeightGradients {
 };
 
 // dx: the gradient so far; adds what comes through the norm of `x`.
-void add_norm_backward(const Problem& p, const at::Tensor& d, const at::Tensor& x, const std::array<at::Tensor, 3>& normed, Weight weight, const at::Tensor& dx, WeightGradients& gradients,
-                       const Needed& needed) {
+void add_norm_backward(const Problem& p, const at::Tensor& d, const at::Tensor& x, const Normed& normed, Weight weight, const at::Tensor& dx, WeightGradients& gradients, const Needed& needed) {
   const at::Tensor& gamma = p.weights[weight];
   const auto [through, dweight, dbias] =
-      at::native_layer_norm_backward(d.to(x.scalar_type()), x, gamma.sizes(), normed[1], normed[2], gamma, p.weights[weight + 1], {true, needed[weight], needed[weight + 1]});
+      at::native_layer_norm_backward(d.to(x.scalar_type()), x, gamma.sizes(), normed.mean, normed.rstd, gamma, p.weights[weight + 1], {true, needed[weight], needed[weight + 1]});
   dx.add_(through);
   if (needed[weight]) gradients.sums[weight].add_(dweight);
   if (needed[weight + 1]) gradients.sums[weight + 1].add_(dbias);
 }
 
-std::array<at::Tensor, 3> norm_again(const Problem& p, const at::Tensor& x, Weight weight) {
-  auto [out, mean, rstd] = at::native_layer_norm(x, p.weights[weight].sizes(), p.weights[weight], p.weights[weight + 1], p.eps);
-  return {out.to(p.type), mean, rstd};
-}
-
 // The gradient of the branch's product.
-at::Tensor branch_gradient(const Problem& p, const at::Tensor& d, const at::Tensor& factor, const Run& run) { return factor.defined() ? d.mul(part(factor, run)).to(p.type) : d.to(p.type); }
+at::Tensor branch_gradient(const at::Tensor& d, const at::Tensor& factor, const Run& run, Scratch& scratch) {
+  return scratch.cast(kBranch, factor.defined() ? d.mul(part(factor, run)) : d);
+}
 
 at::Tensor backward_rows(const Problem& p, const Saved& saved, const at::Tensor& dz, const Needed& needed, Weights& weight_gradients) {
   at::Tensor dx = at::empty_like(saved.x);
@@ -230,38 +295,33 @@ at::Tensor backward_rows(const Problem& p, const Saved& saved, const at::Tensor&
     const int64_t longest_run = longest(runs);
     for_each_thread(runs, [&](size_t thread, c10::ArrayRef<Run> own) {
       WeightGradients& gradients = of_thread[thread].emplace(p, needed, saved.x.scalar_type());
-      const auto products = saved.a.options();
-      const at::Tensor h_rows = at::empty({longest_run, hidden}, products), dh_rows = at::empty({longest_run, hidden}, products), dqkv_rows = at::empty({longest_run, 3 * channels}, products);
+      Scratch scratch(longest_run, saved.a.options());
       for (const Run& run : own) {
-        at::Tensor h = h_rows.narrow(0, 0, run.rows), dh = dh_rows.narrow(0, 0, run.rows), d = part(dx, run);
+        at::Tensor h = scratch.get(kHidden, run.rows, hidden), dh = scratch.get(kHiddenGradient, run.rows, hidden), drows = scratch.get(kRowGradient, run.rows, channels), d = part(dx, run);
         const at::Tensor a = part(saved.a, run), y = part(saved.y, run), x = part(saved.x, run);
         d.copy_(part(dz, run));
         {
-          const at::Tensor db = branch_gradient(p, d, p.factors.ffn, run);
+          const at::Tensor db = branch_gradient(d, p.factors.ffn, run, scratch);
           at::gelu_out(h, a);
-          gradients.add(kFc2, db, h);
+          gradients.add(kFc2, db, h, scratch);
           at::mm_out(dh, db, p.weights[kFc2]);
           at::gelu_backward_out(h, dh, a);  // h is used up: its room holds the gradient of a
-          const std::array<at::Tensor, 3> normed = norm_again(p, y, kNorm2);
-          gradients.add(kFc1, h, normed[0]);
-          add_norm_backward(p, at::mm(h, p.weights[kFc1]), y, normed, kNorm2, d, gradients, needed);
+          const Normed normed = norm(p, y, kNorm2, scratch);
+          gradients.add(kFc1, h, normed.out, scratch);
+          add_norm_backward(p, at::mm_out(drows, h, p.weights[kFc1]), y, normed, kNorm2, d, gradients, needed);
         }
-        const at::Tensor db = branch_gradient(p, d, p.factors.attention, run), mixed = part(saved.mixed, run), qkv = part(saved.qkv, run), logsumexp = part(saved.logsumexp, run);
-        gradients.add(kOut, db, mixed);
-        const at::Tensor dmixed = at::mm(db, p.weights[kOut]).view({run.rows, p.num_heads, -1}), mixed_heads = mixed.view({run.rows, p.num_heads, -1});
-        const at::Tensor dqkv = dqkv_rows.narrow(0, 0, run.rows);
+        const at::Tensor db = branch_gradient(d, p.factors.attention, run, scratch), mixed = part(saved.mixed, run), qkv = part(saved.qkv, run), logsumexp = part(saved.logsumexp, run);
+        gradients.add(kOut, db, mixed, scratch);
+        const at::Tensor dmixed = at::mm_out(drows, db, p.weights[kOut]).view({run.rows, p.num_heads, -1}), mixed_heads = mixed.view({run.rows, p.num_heads, -1});
+        const at::Tensor dqkv = scratch.get(kQkvGradient, run.rows, 3 * channels);
         for (Group group : run.groups) {
           group.first_row -= run.first_row;
           const Heads heads = heads_of(part(qkv, group), group, p.num_heads), to = heads_of(part(dqkv, group), group, p.num_heads);
-          const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(by_head(part(dmixed, group), group), heads.q, heads.k, heads.v, by_head(part(mixed_heads, group), group),
-                                                                                            by_head(part(logsumexp, group), group), 0, false);
-          to.q.copy_(dq);
-          to.k.copy_(dk);
-          to.v.copy_(dv);
+          attention_backward(heads, {by_head(part(mixed_heads, group), group), by_head(part(logsumexp, group), group), by_head(part(dmixed, group), group)}, to);
         }
-        const std::array<at::Tensor, 3> normed = norm_again(p, x, kNorm1);
-        gradients.add(kQkv, dqkv, normed[0]);
-        add_norm_backward(p, at::mm(dqkv, p.weights[kQkv]), x, normed, kNorm1, d, gradients, needed);
+        const Normed normed = norm(p, x, kNorm1, scratch);
+        gradients.add(kQkv, dqkv, normed.out, scratch);
+        add_norm_backward(p, at::mm_out(drows, dqkv, p.weights[kQkv]), x, normed, kNorm1, d, gradients, needed);
       }
     });
   }

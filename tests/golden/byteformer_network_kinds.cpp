@@ -86,9 +86,13 @@ void check_gradients(const Case& test, ByteFormer& model, const Mode& mode, cons
   const json& norms = expected.at(fmt::format("grad_norm.{}.{}", mode.name, precision));
   const Module::Named parameters = named_parameters(model);
   REQUIRE(parameters.size() == norms.size());
+  // The norm's trap makes the loss blind to a few biases: what is left of their gradients is rounding.
+  double largest = 0;
+  for (const auto& [name, norm] : norms.items()) largest = std::max(largest, norm.get<double>());
+  const double rounding = largest * (precision == "f64" ? 1e-15 : 1e-7);
   for (const auto& [name, parameter] : parameters) {
     INFO(name);
-    CHECK(parameter.grad().norm().item<double>() == Approx(norms.at(name).get<double>()).epsilon(relative));
+    CHECK(parameter.grad().norm().item<double>() == Approx(norms.at(name).get<double>()).epsilon(relative).margin(rounding));
     const std::string whole = fmt::format("grad_f64.{}.{}", mode.name, name);
     if (precision != "f64" || test.tensors.find(whole) == nullptr) continue;
     const at::Tensor want = to_tensor(test.tensors, whole);
