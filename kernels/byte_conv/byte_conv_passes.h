@@ -44,22 +44,6 @@ inline void sum_rows(const ByteConvShape& s, const ByteConvForward& a, const flo
   });
 }
 
-template <class V, int kVectors, class Y>
-inline void scatter_rows(const ByteConvShape& s, const Y* dy, float* table, int64_t pitch, int64_t tap, int64_t tap_end) {
-  constexpr int64_t kStep = sizeof(V) / sizeof(float);
-  each_token(s, 0, s.token_offsets[s.files], [&](const uint8_t* x, int64_t taps, int64_t row, int64_t) {
-    const Y* const from = dy + row * s.width;
-    V added[kVectors];
-    for (int i = 0; i < kVectors; ++i) added[i] = value_at<V>(from + i * kStep);
-    const int64_t end = taps < tap_end ? taps : tap_end;
-    float* base = table;
-    for (int64_t j = tap; j < end; ++j, base += kValues * pitch) {
-      float* const to = base + x[j] * pitch;
-      for (int i = 0; i < kVectors; ++i) store(to + i * kStep, value_at<V>(to + i * kStep) + added[i]);
-    }
-  });
-}
-
 // The columns of a cut: all in one pass over the tokens, or where they are fewer by vectors and single floats.
 template <class Y>
 void forward_as(const ByteConvShape& s, const ByteConvForward& a, const float* table, int64_t first, int64_t last, int64_t column, int64_t columns) {
@@ -70,23 +54,76 @@ void forward_as(const ByteConvShape& s, const ByteConvForward& a, const float* t
 }
 
 template <class Y>
-void backward_as(const ByteConvShape& s, const ByteConvBackward& a, float* table, int64_t tap, int64_t tap_end, int64_t column, int64_t columns) {
-  const Y* const dy = static_cast<const Y*>(a.dy) + column;
-  if (columns == kByteConvColumns) return scatter_rows<Floats, kByteConvColumns / kLanes, Y>(s, dy, table, kByteConvColumns, tap, tap_end);
-  int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) scatter_rows<Floats, 1, Y>(s, dy + c, table + c, columns, tap, tap_end);
-  for (; c < columns; ++c) scatter_rows<float, 1, Y>(s, dy + c, table + c, columns, tap, tap_end);
+void pack_as(const Y* from, int64_t width, int64_t rows, int64_t columns, float* packed) {
+  for (int64_t row = 0; row < rows; ++row, from += width, packed += kByteConvColumns) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) store(packed + c, value_at<Floats>(from + c));
+    for (; c < columns; ++c) store(packed + c, value_at<float>(from + c));
+    for (; c < kByteConvColumns; ++c) packed[c] = 0;
+  }
+}
+
+// The columns of a row of the gradient in registers.
+struct Cells {
+  static constexpr int kVectors = kByteConvColumns / kLanes;
+  Floats sum[kVectors];
+
+  inline void read(const float* from, int64_t columns) {
+    if (columns == kByteConvColumns) {
+      for (int i = 0; i < kVectors; ++i) load(from + i * kLanes, sum[i]);
+    } else {
+      float values[kByteConvColumns] = {};
+      for (int64_t c = 0; c < columns; ++c) values[c] = from[c];
+      memcpy(sum, values, sizeof values);
+    }
+  }
+  inline void add(const float* row) {
+    for (int i = 0; i < kVectors; ++i) sum[i] += value_at<Floats>(row + i * kLanes);
+  }
+  inline void write(float* to, int64_t columns) const {
+    if (columns == kByteConvColumns) {
+      for (int i = 0; i < kVectors; ++i) store(to + i * kLanes, sum[i]);
+    } else {
+      float values[kByteConvColumns];
+      memcpy(values, sum, sizeof values);
+      for (int64_t c = 0; c < columns; ++c) to[c] = values[c];
+    }
+  }
+};
+
+template <bool kPair>
+void add_lists_as(const ByteConvLists& lists, float* to, float* before, int64_t stride, int64_t columns) {
+  for (int v = 0; v < 256; ++v) {
+    const uint16_t *entry = lists.order + lists.starts[v], *const end = lists.order + lists.starts[v + 1];
+    if (entry == end) continue;
+    Cells cells, cells_before;
+    cells.read(to + v * stride, columns);
+    if constexpr (kPair) cells_before.read(before + v * stride, columns);
+    for (; entry != end; ++entry) {
+      const float* const row = lists.packed + *entry * kByteConvColumns;
+      cells.add(row);
+      if constexpr (kPair) cells_before.add(row - kByteConvColumns);
+    }
+    cells.write(to + v * stride, columns);
+    if constexpr (kPair) cells_before.write(before + v * stride, columns);
+  }
 }
 
 void forward(const ByteConvShape& s, const ByteConvForward& a, const float* packed, int64_t first, int64_t last, int64_t column, int64_t columns) {
   (a.y_dtype == DType::kF32 ? forward_as<float> : forward_as<uint16_t>)(s, a, packed, first, last, column, columns);
 }
 
-void backward(const ByteConvShape& s, const ByteConvBackward& a, float* packed, int64_t tap, int64_t tap_end, int64_t column, int64_t columns) {
-  (a.dy_dtype == DType::kF32 ? backward_as<float> : backward_as<uint16_t>)(s, a, packed, tap, tap_end, column, columns);
+void pack(const ByteConvShape& s, const ByteConvBackward& a, int64_t row, int64_t rows, int64_t column, int64_t columns, float* packed) {
+  const int64_t at = row * s.width + column;
+  a.dy_dtype == DType::kF32 ? pack_as(static_cast<const float*>(a.dy) + at, s.width, rows, columns, packed)
+                            : pack_as(static_cast<const uint16_t*>(a.dy) + at, s.width, rows, columns, packed);
 }
 
-constexpr ByteConvVariant kVariant = {forward, backward};
+void add_lists(const ByteConvLists& lists, float* to, float* before, int64_t stride, int64_t columns) {
+  (before == nullptr ? add_lists_as<false> : add_lists_as<true>)(lists, to, before, stride, columns);
+}
+
+constexpr ByteConvVariant kVariant = {forward, pack, add_lists};
 
 }  // namespace
 }  // namespace fettle::kernels

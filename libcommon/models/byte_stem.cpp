@@ -29,8 +29,10 @@ at::Tensor sums_of_rows(const at::Tensor& table, const ops::ByteFiles& files, in
 at::Tensor byte_stem(const at::Tensor& bytes, const std::vector<int64_t>& offsets, const std::vector<int64_t>& tokens, const at::Tensor& embedding, const at::Tensor& convolution,
                      const at::Tensor& positions) {
   const int64_t kernel = convolution.size(2), stride = kernel / 2, width = convolution.size(0);
-  // table[v][j] = convolution[:, :, j] embedding[v]
-  const at::Tensor table = at::mm(embedding.narrow(0, 0, 256), convolution.permute({1, 2, 0}).reshape({width, kernel * width})).view({256, kernel, width}).to(embedding.scalar_type());
+  // table[v][j] = convolution[:, :, j] embedding[v]. The kernel's places are moved in front as the transposition of a matrix, which LibTorch does in
+  // blocks; any other permutation it does element by element, which takes longer than the product.
+  const at::Tensor taps = convolution.reshape({width * width, kernel}).t().contiguous().view({kernel * width, width});
+  const at::Tensor table = at::mm(embedding.narrow(0, 0, 256), taps.t()).view({256, kernel, width}).to(embedding.scalar_type());
   ops::ByteFiles files{bytes.to(embedding.device()), offsets, {0}};
   for (const int64_t count : tokens) files.token_offsets.push_back(files.token_offsets.back() + count);
   if (embedding.scalar_type() == at::kFloat) return ops::byte_conv(table, positions, files, stride);

@@ -158,6 +158,21 @@ TEST_CASE("byte_conv: every number has the bits of the plain loops, for any thre
     check_all(files, kernel, std::max<int64_t>(1, kernel / 2), 64, generator);
     check_all(files, kernel, kernel + 2, 20, generator);
   }
+  {  // more rows than one run of the backward pass, with files' ends about the run's
+    Files files;
+    for (const int64_t length : {8189, 3, 9000, 0, 5}) files.add(length, (length + 1) / 2, generator);
+    check_all(files, 4, 2, 5, generator);
+    check_all(files, 7, 2, 3, generator);
+  }
+  {  // one row each; one byte fills most of the file
+    Files files;
+    for (int i = 0; i < 3000; ++i) files.add(3, 2, generator);
+    check_all(files, 4, 2, 2, generator);
+    Files alike;
+    alike.add(40000, 9999, generator);
+    for (size_t i = 0; i < alike.bytes.size(); ++i) alike.bytes[i] = i % 5 == 0 ? alike.bytes[i] : 0xff;
+    check_all(alike, 8, 4, 33, generator);
+  }
   Files none;
   check_all(none, 4, 2, 16, generator);
   none.add(0, 0, generator);
@@ -179,7 +194,9 @@ TEST_CASE("byte_conv: what it cannot do it says") {
   };
   CHECK(with([](ByteConvShape&) {}) == Status::kOk);
   CHECK(with([](ByteConvShape& s) { s.kernel = 0; }) == Status::kBadSize);
+  CHECK(with([](ByteConvShape& s) { s.kernel = kByteConvMaxKernel + 1; }) == Status::kBadSize);
   CHECK(with([](ByteConvShape& s) { s.stride = 0; }) == Status::kBadSize);
+  CHECK(with([](ByteConvShape& s) { s.stride = INT64_MAX; }) == Status::kBadSize);
   CHECK(with([](ByteConvShape& s) { s.width = INT64_MAX / 512; }) == Status::kBadSize);
   CHECK(with([](ByteConvShape& s) { s.num_threads = -1; }) == Status::kBadSize);
   CHECK(with([](ByteConvShape& s) { s.bytes = nullptr; }) == Status::kNullPointer);
