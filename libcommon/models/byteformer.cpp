@@ -284,10 +284,4 @@ std::shared_ptr<ByteFormer> make_byteformer(const ByteFormerDescription& descrip
   return model;
 }
 
-PackedBytes pack_bytes(const std::vector<at::Tensor>& files) {
-  PackedBytes packed{at::cat(files), {0}};
-  for (const at::Tensor& file : files) packed.offsets.push_back(packed.offsets.back() + file.numel());
-  return packed;
-}
-
 }  // namespace fettle

@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "data/packed_bytes.h"
 #include "models/module.h"
 
 namespace fettle {
@@ -84,21 +85,6 @@ void leave_out_merges(ByteFormerDescription& description, int64_t num_bytes);
 
 nlohmann::json to_json(const ByteFormerDescription& description);
 ByteFormerDescription byteformer_description_from_json(const nlohmann::json& json);  // strict: Error(kInput)
-
-// Files behind one another.
-struct PackedBytes {
-  at::Tensor bytes;               // uint8, as many as the last offset, on the CPU
-  std::vector<int64_t> offsets;   // of each file and, last, the end of all
-  // What the batch is padded to, in bytes. 0: in mode "correct" as many as all tokens need, else the longest file. Fewer cost the longest
-  // files their last tokens, as the public code's batches do; more change nothing but in mode "reference".
-  int64_t padded_length = 0;
-
-  int64_t size() const { return static_cast<int64_t>(offsets.size()) - 1; }
-  int64_t length(int64_t file) const { return offsets[static_cast<size_t>(file) + 1] - offsets[static_cast<size_t>(file)]; }
-};
-
-// Concatenates. Each is uint8 [L].
-PackedBytes pack_bytes(const std::vector<at::Tensor>& files);
 
 class ByteFormer : public Module {
  public:

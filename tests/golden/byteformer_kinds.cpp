@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "byteformer-train/byte_transforms.h"
-#include "byteformer-train/encodings.h"
+#include "bytes/byte_transforms.h"
+#include "bytes/encodings.h"
 #include "decode/image.h"
 #include "decode/sound.h"
 #include "tests/golden/golden.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "multiscale-train/samplers.h"
+#include "sampling/samplers.h"
 #include "tests/golden/golden.h"
 
 namespace fettle::golden {

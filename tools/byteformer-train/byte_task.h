@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "byteformer-train/byte_loader.h"
+#include "data/byte_loader.h"
 #include "byteformer-train/options.h"
 #include "data/bad_images.h"
 #include "metrics/classification.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "byteformer-train/input.h"
+#include "bytes/byte_input.h"
 #include "cli/flags.h"
 #include "data/options.h"
 #include "models/byteformer.h"

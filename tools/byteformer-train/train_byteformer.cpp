@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "byteformer-train/byte_task.h"
 #include "byteformer-train/classifier.h"
+#include "checkpoint/byte_classifier.h"
 #include "checkpoint/state.h"
 #include "checkpoint/weights.h"
 #include "device/precision.h"
@@ -167,7 +168,7 @@ Report train(const Options& options, RunContext& context) {
   const std::filesystem::path& directory = context.output->path();
   context.inputs = artifact_inputs(data, directory, options.data.hash_inputs);
   for (const ArtifactInput& one : initial) context.inputs.push_back({one.role, recorded_path(one.path, directory), one.id});
-  Manifest manifest = context.manifest(kArtifactKind);
+  Manifest manifest = context.manifest(kByteClassifierKind);
   manifest.metrics = trained.last_validation;
   manifest.metrics["best_val_top1_percent"] = trained.best_value;
   manifest.metrics["best_epoch"] = trained.best_epoch + 1;

@@ -36,7 +36,7 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 // An epoch of `steps` batches: of the first images, or of all of them several times.
 SamplerOptions sampler_for(const Options& options, const ImageData& data, int64_t steps) {
   const int64_t wanted = steps * options.train.batch_size, used = std::min(wanted, num_images(data.train));
-  SamplerOptions sampler = sampler_options(options, used, *options.size, 1);
+  SamplerOptions sampler = sampler_options(options, used, *options.sampling.size, 1);
   sampler.repeats = (wanted + used - 1) / used;
   return sampler;
 }
@@ -116,8 +116,8 @@ void run(char** argv) {
   Options options;
   options.data.data = argv[1];
   options.arch = argv[2];
-  options.size = std::atoll(argv[3]);
-  options.size_multiple = std::atoll(argv[3]) >= 64 ? 32 : 4;
+  options.sampling.size = std::atoll(argv[3]);
+  options.sampling.size_multiple = std::atoll(argv[3]) >= 64 ? 32 : 4;
   options.train.epochs = 1;
   options.train.lr = 0.01;
   options.data.val_fraction = options.data.data == "fashion-mnist" ? std::nullopt : std::optional<double>(0.01);
@@ -131,8 +131,8 @@ void run(char** argv) {
   convert_memory_format(*model, at::MemoryFormat::ChannelsLast);
   const NamedTensors parameters = named_parameters(*model), state = named_tensors(*model);
   Options fixed_options = options, variable_options = options;
-  fixed_options.sampler = "ssc-fbs";
-  variable_options.sizes = argv[4];
+  fixed_options.sampling.sampler = "ssc-fbs";
+  variable_options.sampling.sizes = argv[4];
   Bench fixed{fixed_options, data, loader, *model, parameters, state, sampler_for(fixed_options, data, steps)};
   Bench variable{variable_options, data, loader, *model, parameters, state, sampler_for(variable_options, data, steps)};
 

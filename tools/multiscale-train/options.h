@@ -8,7 +8,7 @@
 
 #include "cli/flags.h"
 #include "data/options.h"
-#include "multiscale-train/samplers.h"
+#include "sampling/options.h"
 #include "train/options.h"
 
 namespace fettle::multiscale {
@@ -24,14 +24,7 @@ struct Options {
   TrainOptions train;
   double label_smoothing = 0;
 
-  std::string sampler = "msc-vbs";
-  std::optional<int64_t> size;
-  std::string sizes;
-  int64_t size_multiple = 32;
-  std::string curriculum = "none";
-  std::string curriculum_from;
-  double curriculum_fraction = 0.5;
-  std::vector<int64_t> curriculum_stages;
+  SamplerFlags sampling;
 
   std::vector<int64_t> eval_sizes;
   std::optional<int64_t> val_batch_size;
@@ -45,8 +38,5 @@ void validate(const Options& options);
 SamplerOptions sampler_options(const Options& options, int64_t num_samples, int64_t image_size, uint64_t seed);
 
 Json arch_options(const Options& options);  // --arch-options, an empty object without
-
-// "MIN:MAX" of two numbers; Error(kUsage) that begins with `flag`.
-Bounds parse_bounds(const std::string& text, const std::string& flag);
 
 }  // namespace fettle::multiscale

@@ -13,7 +13,7 @@
 #include "metrics/classification.h"
 #include "models/image_classifier.h"
 #include "multiscale-train/options.h"
-#include "multiscale-train/samplers.h"
+#include "sampling/samplers.h"
 #include "train/trainer.h"
 
 namespace fettle::multiscale {

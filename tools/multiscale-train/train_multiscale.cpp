@@ -166,12 +166,12 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   ImageData data = open_image_data(options.data);
   context.log.info(fmt::format("data: {}", data.description));
 
-  FT_REQUIRE(data.side || options.size || std::holds_alternative<ImageFiles>(data.train), "{}: its images are no squares; --size says which size they are trained at",
+  FT_REQUIRE(data.side || options.sampling.size || std::holds_alternative<ImageFiles>(data.train), "{}: its images are no squares; --size says which size they are trained at",
              options.data.data);
 
   const ModelDescription description = describe(options.arch, data.channels, data.num_classes, arch_options(options));
   const std::shared_ptr<ImageClassifier> model = make_model(description, derive_seed(context.seed(), "weights"));
-  const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(*model, options.size.value_or(data.side.value_or(kPhotographSize))));
+  const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), precision_family(*model, options.sampling.size.value_or(data.side.value_or(kPhotographSize))));
   context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
   context.log.info(fmt::format("precision: {}", precision.why));
 

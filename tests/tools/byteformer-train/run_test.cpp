@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <set>
 
-#include "byteformer-train/byte_loader.h"
+#include "data/byte_loader.h"
 #include "byteformer-train/classifier.h"
 #include "random/stream.h"
 #include "tests/support/expect_error.h"

@@ -13,9 +13,9 @@ namespace {
 Options valid() {
   Options options;
   options.data.data = "fashion-mnist";
-  options.size = 28;
-  options.sizes = "16:40:5";
-  options.size_multiple = 4;
+  options.sampling.size = 28;
+  options.sampling.sizes = "16:40:5";
+  options.sampling.size_multiple = 4;
   return options;
 }
 
@@ -41,7 +41,7 @@ TEST_CASE("options: the usual ones make the paper's set") {
 
 TEST_CASE("options: without --size the images' own size is the base") {
   Options options = valid();
-  options.size.reset();
+  options.sampling.size.reset();
   CHECK(sampler_options(options, 100, 32, 1).height.base == 32);
 }
 

@@ -1,4 +1,4 @@
-#include "byteformer-train/sound_writers.h"
+#include "bytes/sound_writers.h"
 
 #include <dlfcn.h>
 #include <lame/lame.h>

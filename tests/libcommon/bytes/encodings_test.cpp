@@ -1,4 +1,4 @@
-#include "byteformer-train/encodings.h"
+#include "bytes/encodings.h"
 
 #include <catch2/catch.hpp>
 #include <zlib.h>
@@ -8,7 +8,7 @@
 #include <limits>
 #include <thread>
 
-#include "byteformer-train/png_writer.h"
+#include "bytes/png_writer.h"
 #include "decode/image.h"
 #include "decode/sound.h"
 #include "tests/support/expect_error.h"

@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "byteformer-train/byte_transforms.h"
-#include "byteformer-train/encodings.h"
-#include "data/labelled_images.h"
+#include "bytes/byte_transforms.h"
+#include "bytes/encodings.h"
 #include "decode/sound.h"
 
 namespace fettle::byteformer {

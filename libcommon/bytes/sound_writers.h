@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "byteformer-train/encodings.h"
+#include "bytes/encodings.h"
 
 namespace fettle::byteformer {
 

@@ -21,8 +21,8 @@
 #include "base/bench_main.h"
 #include "base/build_info.h"
 #include "base/errors.h"
-#include "byteformer-train/byte_transforms.h"
-#include "byteformer-train/encodings.h"
+#include "bytes/byte_transforms.h"
+#include "bytes/encodings.h"
 #include "io/file.h"
 
 namespace {

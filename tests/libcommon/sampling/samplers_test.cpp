@@ -1,4 +1,4 @@
-#include "multiscale-train/samplers.h"
+#include "sampling/samplers.h"
 
 #include <catch2/catch.hpp>
 

@@ -7,7 +7,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "byteformer-train/byte_transforms.h"
+#include "bytes/byte_transforms.h"
 #include "io/file.h"
 
 namespace fettle::byteformer {

@@ -1,4 +1,4 @@
-#include "byteformer-train/input.h"
+#include "bytes/byte_input.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,4 @@
-#include "byteformer-train/byte_transforms.h"
+#include "bytes/byte_transforms.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "byteformer-train/encodings.h"
+#include "bytes/encodings.h"
 
 #include <algorithm>
 #include <array>
@@ -7,8 +7,8 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "byteformer-train/png_writer.h"
-#include "byteformer-train/sound_writers.h"
+#include "bytes/png_writer.h"
+#include "bytes/sound_writers.h"
 #include "decode/jpeg_writer.h"
 
 namespace fettle::byteformer {

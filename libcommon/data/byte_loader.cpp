@@ -1,4 +1,4 @@
-#include "byteformer-train/byte_loader.h"
+#include "data/byte_loader.h"
 
 #include <ATen/ATen.h>
 

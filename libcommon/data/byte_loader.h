@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "byteformer-train/input.h"
+#include "bytes/byte_input.h"
 #include "data/loader.h"
-#include "models/byteformer.h"
+#include "data/packed_bytes.h"
 
 namespace fettle::byteformer {
 

@@ -1,4 +1,4 @@
-#include "byteformer-train/png_writer.h"
+#include "bytes/png_writer.h"
 
 #include <emmintrin.h>
 #include <tmmintrin.h>
