@@ -18,7 +18,7 @@ Json to_json(const ByteFormerDescription& description, const Input& input, const
   return json;
 }
 
-ByteClassifier open_byte_classifier(const std::string& artifact, const std::string& phi_file) {
+ByteClassifier open_byte_classifier(const std::string& artifact, const std::string& phi_file, const std::string& positions) {
   ByteClassifier result;
   const Manifest manifest = read_manifest(artifact, kByteClassifierKind);
   const std::string where = fmt::format("{}/{}", artifact, kManifestName);
@@ -31,7 +31,8 @@ ByteClassifier open_byte_classifier(const std::string& artifact, const std::stri
   } catch (const Json::exception& error) {
     FT_FAIL(ExitCode::kInput, "{}: the model's description is damaged: {}", where, error.what());
   }
-  const ByteFormerDescription model = byteformer_description_from_json(description);
+  ByteFormerDescription model = byteformer_description_from_json(description);
+  if (!positions.empty()) model.positions = positions;
   FT_REQUIRE(result.class_names.empty() || result.class_names.size() == static_cast<size_t>(model.num_classes), "{}: {} class names for {} classes", where, result.class_names.size(),
              model.num_classes);
   if (result.input.secret_phi) {

@@ -21,8 +21,8 @@ struct ByteClassifier {
 };
 
 // What an artifact's manifest says of its model, and back. Errors (kInput): another kind, damage, weights that are not its own; (kUsage) a
-// secret phi without --phi-file, or a --phi-file that it does not want.
+// secret phi without --phi-file, or a --phi-file that it does not want. `positions`: instead of those of its description; "" leaves them.
 Json to_json(const ByteFormerDescription& description, const Input& input, const std::vector<std::string>& class_names);
-ByteClassifier open_byte_classifier(const std::string& artifact, const std::string& phi_file);
+ByteClassifier open_byte_classifier(const std::string& artifact, const std::string& phi_file, const std::string& positions = "");
 
 }  // namespace fettle::byteformer

@@ -122,6 +122,12 @@ Flag& Flag::many() {
   return *this;
 }
 
+Flag& Flag::preset(std::string value, Json settings) {
+  FT_CHECK(std::holds_alternative<std::string*>(target_));
+  presets_.emplace(std::move(value), std::move(settings));
+  return *this;
+}
+
 Flag& Flag::listing(std::function<std::string()> text) {
   listing_ = std::move(text);
   return *this;
@@ -297,7 +303,17 @@ bool FlagTable::given(std::string_view name) const {
   return std::any_of(given_.begin(), given_.end(), [&](const Given& g) { return g.name == name; });
 }
 
+// A value that the flag has already changes nothing: what was said since then goes before it.
+void FlagTable::apply_preset(Flag& flag, const std::string& value) {
+  const auto preset = flag.presets().find(value);
+  if (preset != flag.presets().end() && flag.value() != value) apply_config(preset->second, fmt::format("--{} {}", flag.name(), value));
+}
+
 void FlagTable::apply_command_line() {
+  for (const Given& g : given_) {
+    Flag& flag = *find(g.name);
+    if (!flag.presets().empty() && !g.values.empty()) apply_preset(flag, g.values.back());
+  }
   for (const Given& g : given_) {
     Flag& flag = *find(g.name);
     if (flag.is_switch()) {
@@ -310,6 +326,10 @@ void FlagTable::apply_command_line() {
 
 void FlagTable::apply_config(const Json& object, const std::string& file) {
   FT_REQUIRE_USAGE(object.is_object(), "{}: expected a JSON object with the flags' keys, found {}", file, object.type_name());
+  for (Flag& flag : flags_) {
+    const auto value = object.find(flag.key());
+    if (!flag.presets().empty() && value != object.end() && value->is_string()) apply_preset(flag, value->get<std::string>());
+  }
   for (const auto& [key, value] : object.items()) {
     const auto found = std::find_if(flags_.begin(), flags_.end(), [&, k = key](const Flag& flag) { return flag.key() == k && flag.replayed(); });
     if (found == flags_.end()) {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -38,6 +39,9 @@ class Flag {
   Flag& json_object();             // text only: a JSON object, or the path of a .json file that holds one, whose contents are what is recorded
   Flag& many();                    // lists of text only: takes every value up to the next flag, and may still be repeated
   Flag& listing(std::function<std::string()> text);  // text only: the value "help" prints this, and the tool stops
+  // Text only: a value that stands for values of other flags, by key. They hold where nothing else is said: in a configuration's own keys, on
+  // the command line.
+  Flag& preset(std::string value, Json settings);
   Flag& default_text(std::string text);  // what help says instead of the value, e.g. "drawn"
 
   const std::string& name() const { return name_; }
@@ -55,6 +59,7 @@ class Flag {
   bool shown_short() const { return common_; }
   bool takes_many() const { return many_; }
   const std::function<std::string()>& listing_text() const { return listing_; }
+  const std::map<std::string, Json>& presets() const { return presets_; }
 
   Json value() const;
   // Both throw Error(kUsage) that names the flag or key, what is expected and what was found. `where` reads
@@ -83,6 +88,7 @@ class Flag {
   bool many_ = false;
   bool json_object_ = false;
   std::function<std::string()> listing_;
+  std::map<std::string, Json> presets_;
 };
 
 // A positional argument: `inspect-artifact COMMAND PATH...`.
@@ -126,6 +132,7 @@ class FlagTable {
 
  private:
   Flag& add(Flag flag);
+  void apply_preset(Flag& flag, const std::string& value);
 
   std::string group_ = "Options";
   std::deque<Flag> flags_;  // a deque: references that flag() returned stay valid

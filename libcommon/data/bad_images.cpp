@@ -73,4 +73,18 @@ bool BadImageList::finish() {
   return true;
 }
 
+void add_of_all(BadImageList* list, const std::string& part, const LabelledImages& images, std::vector<BadImage> bad, const ProcessGroup& group) {
+  if (list == nullptr) return;
+  if (group.size() > 1) {
+    nlohmann::json own = nlohmann::json::array();
+    for (const BadImage& image : bad) own.push_back({image.index, image.why});
+    bad.clear();
+    for (const std::string& text : group.gather(own.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))) {
+      const nlohmann::json found = nlohmann::json::parse(text);
+      for (const nlohmann::json& image : found) bad.push_back({image.at(0).get<int64_t>(), image.at(1).get<std::string>()});
+    }
+  }
+  if (group.is_first()) list->add(part, images, bad);
+}
+
 }  // namespace fettle

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "data/labelled_images.h"
 #include "data/loader.h"
+#include "dist/process_group.h"
 
 namespace fettle {
 
@@ -40,5 +41,8 @@ class BadImageList {
   bool read_ = false;
   std::set<std::pair<std::string, std::string>> listed_;  // part, path
 };
+
+// What any process has found; the first one lists it. Nothing without a list. All processes call it.
+void add_of_all(BadImageList* list, const std::string& part, const LabelledImages& images, std::vector<BadImage> bad, const ProcessGroup& group);
 
 }  // namespace fettle

@@ -16,18 +16,24 @@ namespace {
 // Samples of similar length come together within runs of so many batches.
 constexpr int64_t kBatchesSorted = 32;
 
-std::vector<BatchPlan> cut(const std::vector<int64_t>& order, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size) {
+std::vector<BatchPlan> cut(const std::vector<int64_t>& order, const std::vector<int64_t>& tokens, const ByteBatches& batches) {
   std::vector<BatchPlan> plans;
   int64_t sum = 0;
   for (const int64_t sample : order) {
     const int64_t own = tokens.empty() ? 0 : tokens[static_cast<size_t>(sample)];
-    const bool full = !plans.empty() && (batch_tokens > 0 ? sum + own > batch_tokens : static_cast<int64_t>(plans.back().indices.size()) == batch_size);
+    const int64_t count = plans.empty() ? 0 : static_cast<int64_t>(plans.back().indices.size());
+    const bool full = count >= batches.least && (batches.batch_tokens > 0 ? sum + own > batches.batch_tokens : count >= batches.batch_size);
     if (plans.empty() || full) {
-      plans.push_back({image_size, image_size, {}});
+      plans.push_back({batches.image_size, batches.image_size, {}});
       sum = 0;
     }
     plans.back().indices.push_back(sample);
     sum += own;
+  }
+  if (plans.size() > 1 && static_cast<int64_t>(plans.back().indices.size()) < batches.least) {
+    const std::vector<int64_t> rest = std::move(plans.back().indices);
+    plans.pop_back();
+    plans.back().indices.insert(plans.back().indices.end(), rest.begin(), rest.end());
   }
   return plans;
 }
@@ -140,47 +146,55 @@ bool ByteLoader::next(ByteBatch& batch) {
   return true;
 }
 
+std::optional<int64_t> image_length(const Input& input, int64_t height, int64_t width, int64_t channels) {
+  const auto bytes = encoded_image_bytes(*input.encoding, height, width, static_cast<int>(channels));
+  if (!bytes) return std::nullopt;
+  return ByteTransformer(input.transforms).output_length(*bytes);
+}
+
 std::optional<std::vector<int64_t>> byte_lengths(const LabelledImages& samples, const Input& input) {
-  std::optional<int64_t> each;
-  if (input.encoding) {
-    each = input.of_images() ? encoded_image_bytes(*input.encoding, input.size, input.size, static_cast<int>(num_channels(samples)))
-                             : input.num_samples > 0 ? encoded_sound_bytes(*input.encoding, input.num_samples) : std::nullopt;
-    if (!each) return std::nullopt;
+  const auto of_each = [&](int64_t length) { return std::vector<int64_t>(static_cast<size_t>(num_images(samples)), length); };
+  if (input.of_images()) {
+    const auto length = image_length(input, input.size, input.size, num_channels(samples));
+    return length ? std::optional(of_each(*length)) : std::nullopt;
   }
   const ByteTransformer transformer(input.transforms);
+  if (input.encoding) {
+    const auto bytes = input.num_samples > 0 ? encoded_sound_bytes(*input.encoding, input.num_samples) : std::nullopt;
+    return bytes ? std::optional(of_each(transformer.output_length(*bytes))) : std::nullopt;
+  }
   std::vector<int64_t> lengths;
   for (int64_t i = 0; i < num_images(samples); ++i) {
-    int64_t length = each ? *each : static_cast<int64_t>(std::get<ImageFiles>(samples).file_bytes(i));
-    if (!input.encoding && input.max_bytes > 0) length = std::min(length, input.max_bytes);
-    lengths.push_back(transformer.output_length(length));
+    const auto bytes = static_cast<int64_t>(std::get<ImageFiles>(samples).file_bytes(i));
+    lengths.push_back(transformer.output_length(input.max_bytes > 0 ? std::min(bytes, input.max_bytes) : bytes));
   }
   return lengths;
 }
 
-std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size, uint64_t seed, int64_t epoch) {
+std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, const ByteBatches& batches, uint64_t seed, int64_t epoch) {
   std::vector<int64_t> order(static_cast<size_t>(num_samples));
   std::iota(order.begin(), order.end(), 0);
   RandomStream stream(seed, "order", epoch);
   stream.shuffle(order);
-  if (tokens.empty()) return cut(order, tokens, batch_size, 0, image_size);
-  int64_t run = batch_size * kBatchesSorted;
-  if (batch_tokens > 0) {
+  if (tokens.empty()) return cut(order, tokens, batches);
+  int64_t run = batches.batch_size * kBatchesSorted;
+  if (batches.batch_tokens > 0) {
     const int64_t mean = std::max<int64_t>(1, std::accumulate(tokens.begin(), tokens.end(), int64_t{0}) / std::max<int64_t>(1, num_samples));
-    run = std::max<int64_t>(1, batch_tokens / mean) * kBatchesSorted;
+    run = std::max<int64_t>(1, batches.batch_tokens / mean) * kBatchesSorted;
   }
   for (int64_t first = 0; first < num_samples; first += run) {
     const auto begin = order.begin() + first, end = order.begin() + std::min(num_samples, first + run);
     std::stable_sort(begin, end, [&](int64_t a, int64_t b) { return tokens[static_cast<size_t>(a)] < tokens[static_cast<size_t>(b)]; });
   }
-  std::vector<BatchPlan> plans = cut(order, tokens, batch_size, batch_tokens, image_size);
+  std::vector<BatchPlan> plans = cut(order, tokens, batches);
   stream.shuffle(plans);
   return plans;
 }
 
-std::vector<BatchPlan> plan_evaluation(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size) {
+std::vector<BatchPlan> plan_evaluation(int64_t num_samples, const std::vector<int64_t>& tokens, const ByteBatches& batches) {
   std::vector<int64_t> order(static_cast<size_t>(num_samples));
   std::iota(order.begin(), order.end(), 0);
-  return cut(order, tokens, batch_size, tokens.empty() ? 0 : batch_tokens, image_size);
+  return cut(order, tokens, batches);
 }
 
 }  // namespace fettle::byteformer

@@ -30,14 +30,23 @@ class ByteLoader {
   std::unique_ptr<Impl> impl_;
 };
 
-// The bytes of each sample after its transforms, where the contents do not change their number; nothing where they do.
+// The bytes of a sample after its transforms, where the contents do not change their number; nothing where they do. The first: of pictures
+// of that size, encoded; the second: of each of the samples.
+std::optional<int64_t> image_length(const Input& input, int64_t height, int64_t width, int64_t channels);
 std::optional<std::vector<int64_t>> byte_lengths(const LabelledImages& samples, const Input& input);
 
-// The batches of an epoch: every sample once, in an order that follows from (seed, epoch). With lengths, files of similar length come together,
-// and with batch_tokens > 0 a batch has as many of them as keep its tokens below that, one at least; else each has batch_size but for the last.
-std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size, uint64_t seed, int64_t epoch);
+// The batches of an epoch: every sample once, in an order that follows from (seed, epoch). With the samples' tokens, files of similar length
+// come together; else `tokens` is empty. With batch_tokens > 0 a batch has as many of them as keep its tokens below that, else batch_size but for the
+// last; at least `least` in any case, one for each of several processes.
+struct ByteBatches {
+  int64_t batch_size = 1;
+  int64_t batch_tokens = 0;
+  int64_t least = 1;
+  int64_t image_size = 0;  // height and width of the plans
+};
+std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, const ByteBatches& batches, uint64_t seed, int64_t epoch);
 
 // All samples in order, as batches for evaluation.
-std::vector<BatchPlan> plan_evaluation(int64_t num_samples, const std::vector<int64_t>& tokens, int64_t batch_size, int64_t batch_tokens, int64_t image_size);
+std::vector<BatchPlan> plan_evaluation(int64_t num_samples, const std::vector<int64_t>& tokens, const ByteBatches& batches);
 
 }  // namespace fettle::byteformer

@@ -55,4 +55,12 @@ class ProcessGroup {
   std::unique_ptr<Impl> impl_;  // none in a group of one
 };
 
+// Every group.size()-th of them, from the rank-th on.
+template <class T>
+std::vector<T> share_of(const std::vector<T>& all, const ProcessGroup& group) {
+  std::vector<T> own;
+  for (auto i = static_cast<size_t>(group.rank()); i < all.size(); i += static_cast<size_t>(group.size())) own.push_back(all[i]);
+  return own;
+}
+
 }  // namespace fettle

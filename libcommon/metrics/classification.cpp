@@ -130,4 +130,24 @@ ClassificationResult ClassificationMeter::result() const {
           .num_samples = state_.num_samples};
 }
 
+ClassificationMeter total(const ClassificationMeter& own, const ProcessGroup& group) {
+  ClassificationMeter::State state = own.state();
+  std::vector<double> numbers = {static_cast<double>(state.num_samples), static_cast<double>(state.num_top1), static_cast<double>(state.num_top5), state.nll_sum};
+  const size_t bins = state.bins.num_samples.size();
+  for (size_t i = 0; i < bins; ++i) {
+    numbers.insert(numbers.end(), {static_cast<double>(state.bins.num_samples[i]), static_cast<double>(state.bins.num_correct[i]), state.bins.confidence_sum[i]});
+  }
+  numbers = group.sum(std::move(numbers));
+  state.num_samples = std::llround(numbers[0]);
+  state.num_top1 = std::llround(numbers[1]);
+  state.num_top5 = std::llround(numbers[2]);
+  state.nll_sum = numbers[3];
+  for (size_t i = 0; i < bins; ++i) {
+    state.bins.num_samples[i] = std::llround(numbers[4 + 3 * i]);
+    state.bins.num_correct[i] = std::llround(numbers[5 + 3 * i]);
+    state.bins.confidence_sum[i] = numbers[6 + 3 * i];
+  }
+  return ClassificationMeter(std::move(state));
+}
+
 }  // namespace fettle

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "dist/process_group.h"
+
 namespace fettle {
 
 // The place of each sample's label among its logits: the number of larger logits plus the number of equal ones at a lower
@@ -59,5 +61,8 @@ class ClassificationMeter {
  private:
   State state_;
 };
+
+// Of the samples of all processes.
+ClassificationMeter total(const ClassificationMeter& own, const ProcessGroup& group);
 
 }  // namespace fettle

@@ -146,9 +146,9 @@ class Network : public ByteFormer {
       if (reference_) count = whole;
       else if (files.padded_length > 0) count = std::min(count, whole);
       FT_REQUIRE(count > 0, "{} bytes with masks '{}'; a token needs the kernel's {}", padded, description_.masks, kernel);
-      FT_REQUIRE(count <= description_.max_tokens || description_.positions == "interpolated",
-                 "file {} of the batch has {} tokens ({} bytes, kernel {}); the position table has {} rows: a larger max_tokens, a larger kernel, or positions 'interpolated'", i, count, files.length(i),
-                 kernel, description_.max_tokens);
+      if (description_.positions == "truncated") count = std::min(count, description_.max_tokens);
+      FT_REQUIRE(count <= description_.max_tokens || description_.positions == "interpolated", "file {} of the batch has {} tokens ({} bytes, kernel {}); the position table has {} rows", i, count,
+                 files.length(i), kernel, description_.max_tokens);
       counts.push_back(count);
     }
     return counts;

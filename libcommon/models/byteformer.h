@@ -44,7 +44,7 @@ struct ByteFormerDescription {
     field("shifts", self.shifts, 0, 1 << 24);
     field("merges", self.merges, 0, 1 << 10);
     field("max_tokens", self.max_tokens, 1, 1 << 26);
-    field("positions", self.positions, std::vector<std::string>{"table", "interpolated"});
+    field("positions", self.positions, std::vector<std::string>{"table", "truncated", "interpolated"});
     field("masks", self.masks, std::vector<std::string>{"correct", "reference"});
     field("layer_norm", self.layer_norm, std::vector<std::string>{"plain", "public"});
     field("dropout", self.dropout, 0.0, 0.999);
@@ -63,7 +63,9 @@ struct ByteFormerDescription {
   std::vector<int64_t> shifts;            // a layer each; less than the window, or whole windows, which is no shift
   std::vector<int64_t> merges;            // layers, ascending
   int64_t max_tokens = 10000;             // rows of the position table
-  std::string positions = "table";        // "interpolated": linearly along the file where it has more tokens than the table rows
+  // What becomes of a file of more tokens than the table has rows: refused, cut to as many tokens, or given positions interpolated linearly
+  // along the file.
+  std::string positions = "table";
   std::string masks = "correct";
   std::string layer_norm = "plain";
   double dropout = 0;                     // of the embedded tokens and of both branches of each layer

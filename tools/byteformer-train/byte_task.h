@@ -2,12 +2,15 @@
 // The step function of classification from bytes, and the evaluation of a network on them.
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "data/byte_loader.h"
 #include "byteformer-train/options.h"
 #include "data/bad_images.h"
+#include "dist/process_group.h"
 #include "metrics/classification.h"
 #include "train/trainer.h"
 
@@ -19,10 +22,12 @@ struct Samples {
   std::vector<int64_t> lengths;  // in bytes, as the network reads them; empty where contents decide
   std::vector<int64_t> tokens;   // likewise
 };
+ByteBatches batches_of(const Options& options, const Input& input, const ProcessGroup& group);
 Samples samples_of(LabelledImages files, const Input& input, const ByteFormerDescription& description);
 
-// Runs the network, in evaluation mode, over all samples.
-ClassificationResult evaluate(ByteFormer& model, const Samples& samples, const Input& input, int64_t batch_size, int64_t batch_tokens, const LoaderOptions& loader,
+// Runs the network, in evaluation mode, over the samples, each process over its share; what they know together. `bad` gets this process's
+// files that could not be read, `progress` the number of files that it is done with.
+ClassificationResult evaluate(ByteFormer& model, const Samples& samples, const Input& input, const ByteBatches& batches, const LoaderOptions& loader, const ProcessGroup& group,
                               const std::function<void(const std::vector<BadImage>&)>& bad, const std::function<void(int64_t)>& progress);
 
 class ByteTask : public TrainTask {
@@ -33,12 +38,14 @@ class ByteTask : public TrainTask {
     const Samples& train;
     const Samples& validation;
     ByteFormer& model;
+    std::optional<multiscale::SamplerOptions> sampler;  // of pictures
     LoaderOptions loader;
-    BadImageList& bad_files;
+    BadImageList* bad_files;  // null: none is left out
+    const ProcessGroup& group;
   };
   explicit ByteTask(Setup setup);
 
-  int64_t num_batches(int64_t epoch) const override { return static_cast<int64_t>(plans(epoch).size()); }
+  int64_t num_batches(int64_t epoch) const override;
   StepFacts facts(int64_t epoch, int64_t batch) const override;
   void start_epoch(int64_t epoch, int64_t first_batch) override;
   StepLosses step() override;
@@ -48,11 +55,13 @@ class ByteTask : public TrainTask {
 
  private:
   const std::vector<BatchPlan>& plans(int64_t epoch) const;
+  const ByteFormerCost& cost(int64_t num_bytes) const;
 
   Setup setup_;
   mutable int64_t plans_epoch_ = -1;
-  mutable std::vector<BatchPlan> plans_;
-  std::vector<BatchPlan> running_;  // of the epoch that the loader reads
+  mutable std::vector<BatchPlan> plans_;              // of all processes
+  mutable std::map<int64_t, ByteFormerCost> costs_;  // by bytes
+  std::vector<BatchPlan> share_;  // of the epoch that the loader reads: of each batch every group.size()-th file
   std::unique_ptr<ByteLoader> loader_;
 };
 

@@ -84,7 +84,7 @@ Json failed_line(const std::string& file, const std::string& why) { return {{"fi
 }  // namespace
 
 Report evaluate(const Options& options, RunContext& context) {
-  const ByteClassifier classifier = open_byte_classifier(options.from, options.phi_file);
+  const ByteClassifier classifier = open_byte_classifier(options.from, options.phi_file, positions_of(options.longer_files));
   const c10::Device device(context.common.device);
   move_to_device(*classifier.model, device);
   DataSource source;
@@ -99,7 +99,8 @@ Report evaluate(const Options& options, RunContext& context) {
   const AutocastGuard autocast(device, precision_of(options, device));
   Progress progress(context.log, "evaluate", "files", num_images(samples.files));
   int64_t num_bad = 0;
-  const ClassificationResult result = evaluate(*classifier.model, samples, classifier.input, options.train.batch_size, options.batch_tokens.value_or(0), loader_of(options, classifier.input, context),
+  const ProcessGroup alone;
+  const ClassificationResult result = evaluate(*classifier.model, samples, classifier.input, batches_of(options, classifier.input, alone), loader_of(options, classifier.input, context), alone,
                                                [&](const std::vector<BadImage>& bad) {
                                                  for (const BadImage& file : bad) {
                                                    if (++num_bad <= 3) context.log.warn(fmt::format("left out: {}", file.why));
@@ -115,7 +116,7 @@ Report evaluate(const Options& options, RunContext& context) {
 }
 
 Report predict(const Options& options, RunContext& context) {
-  const ByteClassifier classifier = open_byte_classifier(options.from, options.phi_file);
+  const ByteClassifier classifier = open_byte_classifier(options.from, options.phi_file, positions_of(options.longer_files));
   const c10::Device device(context.common.device);
   move_to_device(*classifier.model, device);
   const std::vector<std::string> names = names_or_numbers(classifier.class_names, classifier.model->description().num_classes);
@@ -176,7 +177,7 @@ Report predict(const Options& options, RunContext& context) {
         }
       }
     };
-    for (const BatchPlan& plan : plan_evaluation(num_images(files), {}, kPredictionBatch, 0, classifier.input.size)) answer_batch(plan);
+    for (const BatchPlan& plan : plan_evaluation(num_images(files), {}, {.batch_size = kPredictionBatch, .image_size = classifier.input.size})) answer_batch(plan);
   }
   return report;
 }

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
       .makes_artifact = true,
       .other_modes = {"predict", "evaluate"},
       .computes = true,
+      .several_processes = true,
   };
   return run_tool<byteformer::Options>(argc, argv, info, torch_tool_hooks(), byteformer::train_byteformer);
 }

@@ -10,6 +10,7 @@
 #include "cli/flags.h"
 #include "data/options.h"
 #include "models/byteformer.h"
+#include "sampling/options.h"
 #include "train/options.h"
 
 namespace fettle::byteformer {
@@ -17,8 +18,9 @@ namespace fettle::byteformer {
 struct Options {
   DataOptions data;
 
+  std::string recipe = "none";
+
   std::string encoding = "as-stored";
-  int64_t size = 224;
   int64_t jpeg_quality = 100;
   int64_t png_level = 0;
   int64_t num_samples = 0;
@@ -37,10 +39,12 @@ struct Options {
   std::string arch_options;
   std::string masks = "correct";
   std::optional<int64_t> max_tokens;
+  std::string longer_files = "auto";
   std::string init;
   bool init_partial = false;
   double label_smoothing = 0.1;
 
+  multiscale::SamplerFlags sampling{.sampler = "ssc-fbs", .size_multiple = 4};
   TrainOptions train{.batch_size = 48, .opt = "adamw", .lr = 1e-3, .weight_decay = 0.05};
   std::optional<int64_t> batch_tokens;
 
@@ -52,8 +56,14 @@ struct Options {
 void bind(FlagTable& table, Options& options);
 void validate(const Options& options);
 
-bool trains(const Options& options);           // rather than --predict or --evaluate
-Input input_of(const Options& options);        // reads --phi-file
+bool trains(const Options& options);  // rather than --predict or --evaluate
+bool encodes_images(const Options& options);
+// Reads --phi-file. Pictures are encoded at --size, else at the side that all have, if they have, else at 224.
+Input input_of(const Options& options, std::optional<int64_t> image_side);
 Json arch_options(const Options& options);
+std::string positions_of(const std::string& longer_files);  // of ByteFormerDescription; "" for auto
+
+// The sampler of pictures that are encoded; nothing for files as stored and sounds, and with --batch-tokens.
+std::optional<multiscale::SamplerOptions> sampler_of(const Options& options, const Input& input, int64_t num_samples, uint64_t seed);
 
 }  // namespace fettle::byteformer

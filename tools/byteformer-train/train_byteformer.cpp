@@ -14,6 +14,7 @@
 #include "byteformer-train/byte_task.h"
 #include "byteformer-train/classifier.h"
 #include "checkpoint/byte_classifier.h"
+#include "checkpoint/initial_weights.h"
 #include "checkpoint/state.h"
 #include "checkpoint/weights.h"
 #include "device/precision.h"
@@ -26,8 +27,8 @@ constexpr int64_t kProbedSamples = 64;
 constexpr double kRoomBeyondProbed = 2;  // the longest of those probed is not the longest of all
 
 // Pictures as every tool opens them; stored files and sounds by class folders, whatever they are called.
-ImageData open_data(const Options& options, const Input& input) {
-  if (input.of_images()) return open_image_data(options.data);
+ImageData open_data(const Options& options) {
+  if (encodes_images(options)) return open_image_data(options.data);
   DataSource source;
   source.data = options.data.data;
   source.val_data = options.data.val_data;
@@ -55,7 +56,7 @@ struct Lengths {
   bool exact = true;
 };
 
-Lengths lengths_of(const ImageData& data, const Input& input, const LoaderOptions& loader) {
+Lengths lengths_of(const ImageData& data, const Input& input, const std::optional<multiscale::SamplerOptions>& sampler, const LoaderOptions& loader) {
   std::vector<int64_t> lengths;
   Lengths result;
   for (const LabelledImages* part : {&data.train, &data.validation}) {
@@ -77,6 +78,13 @@ Lengths lengths_of(const ImageData& data, const Input& input, const LoaderOption
   FT_REQUIRE(lengths.front() > 0, "some files are empty, or their transforms leave no bytes of them");
   result.middle = lengths[lengths.size() / 2];
   result.longest = result.exact ? lengths.back() : static_cast<int64_t>(kRoomBeyondProbed * static_cast<double>(lengths.back()));
+  if (sampler) {
+    // Sizes never shrink from epoch to epoch. Bytes follow the pixels where contents decide.
+    const multiscale::ScaledBatch largest = multiscale::size_set(*sampler, sampler->epochs - 1).back();
+    const auto known = image_length(input, largest.height, largest.width, num_channels(data.train));
+    const double growth = static_cast<double>(largest.height * largest.width) / static_cast<double>(input.size * input.size);
+    result.longest = std::max(result.longest, known.value_or(static_cast<int64_t>(growth * static_cast<double>(result.longest))));
+  }
   return result;
 }
 
@@ -92,7 +100,7 @@ ByteFormerDescription describe(const Options& options, const ImageData& data, co
   return description;
 }
 
-std::string plan_text(const ByteFormerDescription& description, const Samples& train, const Lengths& lengths, int64_t steps) {
+std::string plan_text(const ByteFormerDescription& description, const Samples& train, const Lengths& lengths, int64_t steps, double multiply_adds) {
   const ByteFormerCost cost = byteformer_cost(description, lengths.middle);
   std::string text = fmt::format("  parameters     {}\n  steps          {}\n  bytes          {} in the middle, {} {}\n  tokens         ", with_thousands(byteformer_parameters(description)), with_thousands(steps),
                                  with_thousands(lengths.middle), lengths.exact ? "at most" : "room for", with_thousands(lengths.longest));
@@ -100,6 +108,7 @@ std::string plan_text(const ByteFormerDescription& description, const Samples& t
   text += fmt::format("\n  multiply-adds  {} a file ({} stem, {} linear, {} attention, {} merging)\n  activations    {} a file\n", human_count(static_cast<double>(cost.multiply_adds())),
                       human_count(static_cast<double>(cost.stem)), human_count(static_cast<double>(cost.linear)), human_count(static_cast<double>(cost.attention)),
                       human_count(static_cast<double>(cost.merging)), human_bytes(static_cast<uint64_t>(cost.activation_bytes)));
+  if (!train.lengths.empty()) text += fmt::format("  training       {} multiply-adds\n", human_count(multiply_adds));
   if (train.lengths.empty()) text += "  (contents decide how long files get: these are estimates from a few)\n";
   return text;
 }
@@ -114,42 +123,63 @@ std::vector<ArtifactInput> initialise_from(const Options& options, const ByteFor
   return {{"init", options.init, file.id()}};
 }
 
-Report train(const Options& options, RunContext& context) {
+Report train(const Options& options, RunContext& context, const ProcessGroup& group) {
   const auto began = std::chrono::steady_clock::now();
   const c10::Device device(context.common.device);
-  const Input input = input_of(options);
-  ImageData data = open_data(options, input);
+  ImageData data = open_data(options);
   context.log.info(fmt::format("data: {}", data.description));
 
   LoaderOptions loader = loader_options(options.data, data, c10::kCPU, static_cast<int>(context.common.threads.value_or(1)));
   loader.seed = context.seed();
-  Input recorded = input;
-  if (input.of_images()) recorded.crop_pct = loader.crop_share, recorded.interpolation = options.data.interpolation;
-  const Lengths lengths = lengths_of(data, recorded, loader);
+  Input input = input_of(options, data.side);
+  if (input.of_images()) input.crop_pct = loader.crop_share, input.interpolation = options.data.interpolation;
+  const std::optional<multiscale::SamplerOptions> sampler = sampler_of(options, input, num_images(data.train), context.seed());
+  const Lengths lengths = lengths_of(data, input, sampler, loader);
   const ByteFormerDescription description = describe(options, data, lengths, context.log);
-  const Samples training = samples_of(std::move(data.train), recorded, description), validation = samples_of(std::move(data.validation), recorded, description);
+  CachePlan cache;
+  if (input.of_images()) {
+    const int64_t largest = sampler ? multiscale::size_set(*sampler, sampler->epochs - 1).back().height : input.size;
+    cache = plan_cache(options.data, data, loader, largest, largest);
+    if (cache.cache) context.log.info(fmt::format("cache: {}", cache.description));
+    loader.cache = cache.cache;
+  }
+  const Samples training = samples_of(std::move(data.train), input, description), validation = samples_of(std::move(data.validation), input, description);
   FT_REQUIRE_USAGE(!options.batch_tokens || !training.tokens.empty(), "--batch-tokens: with --encoding {} contents decide how long files get; --batch-size counts files", options.encoding);
+  FT_REQUIRE(num_images(training.files) >= group.size(), "{} training files for {} processes", num_images(training.files), group.size());
   const std::shared_ptr<ByteFormer> model = make_byteformer(description, derive_seed(context.seed(), "weights"));
   const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), ArchFamily::kTransformer);
   context.record.options["precision"] = precision.dtype == at::kFloat ? "fp32" : "bf16";
   context.log.info(fmt::format("precision: {}", precision.why));
 
+  const bool goes_on = context.output != nullptr && context.output->resuming() && latest_state(context.output->path());
+  const RunRecord before = goes_on ? context.output->recorded().value_or(RunRecord{}) : RunRecord{};
+  const std::vector<ArtifactInput> initial = before.initial.empty() ? initialise_from(options, *model, context.log) : inputs_of_resumed(before, {{"init", options.init}});
+  context.record.initial = {{"ids", ids_by_role(initial)}};
+
+  BadImageList bad_files(context.output != nullptr ? context.output->path() : "", options.data.max_bad_percent, context.log);
+  ByteTask task({.options = options,
+                 .input = input,
+                 .train = training,
+                 .validation = validation,
+                 .model = *model,
+                 .sampler = sampler,
+                 .loader = loader,
+                 .bad_files = loader.skip_bad_images ? &bad_files : nullptr,
+                 .group = group});
   if (context.common.dry_run) {
     int64_t steps = 0;
+    double multiply_adds = 0;
     for (int64_t epoch = 0; epoch < options.train.epochs; ++epoch) {
-      const auto batches = plan_epoch(num_images(training.files), training.tokens, options.train.batch_size, options.batch_tokens.value_or(0), recorded.size, context.seed(), epoch).size();
-      steps += (static_cast<int64_t>(batches) + options.train.grad_accum_steps - 1) / options.train.grad_accum_steps;
+      steps += steps_in_epoch(task, epoch, options.train.grad_accum_steps);
+      for (int64_t batch = 0; batch < task.num_batches(epoch); ++batch) multiply_adds += task.facts(epoch, batch).multiply_adds;
     }
     const ByteFormerCost cost = byteformer_cost(description, lengths.middle);
-    return {.text = plan_text(description, training, lengths, steps),
+    return {.text = plan_text(description, training, lengths, steps, multiply_adds),
             .result = {{"parameters", byteformer_parameters(description)}, {"steps", steps}, {"middle_bytes", lengths.middle}, {"longest_bytes", lengths.longest}, {"tokens", cost.tokens},
-                       {"multiply_adds", cost.multiply_adds()}, {"activation_bytes", cost.activation_bytes}, {"precision", context.record.options["precision"]}}};
+                       {"train_multiply_adds", training.lengths.empty() ? Json() : Json(multiply_adds)}, {"multiply_adds", cost.multiply_adds()}, {"activation_bytes", cost.activation_bytes}, {"precision", context.record.options["precision"]}}};
   }
 
-  const std::vector<ArtifactInput> initial = initialise_from(options, *model, context.log);
   move_to_device(*model, device);
-  BadImageList bad_files(context.output->path(), options.data.max_bad_percent, context.log);
-  ByteTask task({.options = options, .input = recorded, .train = training, .validation = validation, .model = *model, .loader = loader, .bad_files = bad_files});
   TrainerSetup setup{.parameters = named_parameters(*model),
                      .model_state = named_tensors(*model),
                      .set_training_mode = [&](bool on) { model->train(on); },
@@ -157,7 +187,10 @@ Report train(const Options& options, RunContext& context) {
                      .precision = precision.dtype,
                      .seed = context.seed(),
                      .machine = machine_facts(),
-                     .allow_drift = context.common.allow_drift};
+                     .allow_drift = context.common.allow_drift,
+                     .other_memory_bytes = cache.bytes,
+                     .group = &group,
+                     .local_processes = context.launch.local_size};
   Trainer trainer(options.train, setup, task, *context.output, context.record, context.log);
   const TrainResult trained = trainer.run();
   if (trained.end == TrainEnd::kStopped) {
@@ -165,6 +198,7 @@ Report train(const Options& options, RunContext& context) {
     return {.code = stop_signal() == SIGINT ? ExitCode::kInterrupted : ExitCode::kTerminated};
   }
 
+  if (!group.is_first()) return {};
   const std::filesystem::path& directory = context.output->path();
   context.inputs = artifact_inputs(data, directory, options.data.hash_inputs);
   for (const ArtifactInput& one : initial) context.inputs.push_back({one.role, recorded_path(one.path, directory), one.id});
@@ -175,7 +209,7 @@ Report train(const Options& options, RunContext& context) {
   manifest.metrics["train_steps"] = trained.steps;
   if (!training.lengths.empty()) manifest.metrics["train_multiply_adds"] = trained.multiply_adds;
   for (const auto& [name, value] : trained.last_ema_validation.items()) manifest.metrics["ema_" + name] = value;
-  manifest.model = to_json(description, recorded, data.class_names);
+  manifest.model = to_json(description, input, data.class_names);
   std::vector<std::string> files = {"model.safetensors", "model_best.safetensors"};
   if (bad_files.finish()) files.emplace_back(BadImageList::kFileName);
   save_weights(directory / files[0], named_tensors(*model));
@@ -183,6 +217,7 @@ Report train(const Options& options, RunContext& context) {
   if (options.train.model_ema) save_weights(directory / files.emplace_back("model_ema.safetensors"), trainer.ema_weights());
   manifest.run["wall_s"] = trained.earlier_s + std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   manifest.run["device"] = context.common.device;
+  manifest.run["processes"] = group.size();
   manifest.run["libtorch"] = machine_facts().libtorch;
   write_manifest(directory, manifest, files);
   remove_states(directory);
@@ -194,7 +229,13 @@ Report train(const Options& options, RunContext& context) {
 Report train_byteformer(const Options& options, RunContext& context) {
   if (options.evaluate) return evaluate(options, context);
   if (!options.predict.empty()) return predict(options, context);
-  return train(options, context);
+  const ProcessGroup group(context.launch, options.train.rank_timeout);
+  Report report;
+  group.together([&] {
+    agree_on_options(context, group);
+    report = train(options, context, group);
+  });
+  return report;
 }
 
 }  // namespace fettle::byteformer

@@ -9,39 +9,6 @@
 #include "metrics/multiply_adds.h"
 
 namespace fettle::multiscale {
-namespace {
-
-// Every group.size()-th of them, from the rank-th on.
-template <class T>
-std::vector<T> share_of(const std::vector<T>& all, const ProcessGroup& group) {
-  std::vector<T> own;
-  for (auto i = static_cast<size_t>(group.rank()); i < all.size(); i += static_cast<size_t>(group.size())) own.push_back(all[i]);
-  return own;
-}
-
-// Of the samples of all processes; this one's own where it is alone.
-ClassificationMeter total(const ClassificationMeter& own, const ProcessGroup& group) {
-  ClassificationMeter::State state = own.state();
-  std::vector<double> numbers = {static_cast<double>(state.num_samples), static_cast<double>(state.num_top1), static_cast<double>(state.num_top5), state.nll_sum};
-  const size_t bins = state.bins.num_samples.size();
-  for (size_t i = 0; i < bins; ++i) {
-    numbers.insert(numbers.end(), {static_cast<double>(state.bins.num_samples[i]), static_cast<double>(state.bins.num_correct[i]), state.bins.confidence_sum[i]});
-  }
-  numbers = group.sum(std::move(numbers));
-  state.num_samples = std::llround(numbers[0]);
-  state.num_top1 = std::llround(numbers[1]);
-  state.num_top5 = std::llround(numbers[2]);
-  state.nll_sum = numbers[3];
-  for (size_t i = 0; i < bins; ++i) {
-    state.bins.num_samples[i] = std::llround(numbers[4 + 3 * i]);
-    state.bins.num_correct[i] = std::llround(numbers[5 + 3 * i]);
-    state.bins.confidence_sum[i] = numbers[6 + 3 * i];
-  }
-  return ClassificationMeter(std::move(state));
-}
-
-}  // namespace
-
 const ImageCost& CostTable::at(int64_t height, int64_t width) {
   const auto [entry, is_new] = costs_.try_emplace({height, width});
   if (is_new) {
@@ -106,7 +73,7 @@ void MultiscaleTask::start_epoch(int64_t epoch, int64_t first_batch) {
 StepLosses MultiscaleTask::step() {
   Batch batch;
   FT_CHECK(loader_->next(batch), "the loader ended before the epoch");
-  report_bad("train", setup_.data.train, batch.bad);
+  add_of_all(setup_.bad_images, "train", setup_.data.train, batch.bad, setup_.group);
   FT_REQUIRE(batch.labels.size(0) > 0, "none of the {} images of a batch can be decoded", batch.plan->indices.size());
   at::Tensor images = batch.images, targets = batch.labels;
   RandomStream stream(setup_.loader.seed, "mix", plans_epoch_, batch.plan - share_.data());
@@ -118,21 +85,6 @@ StepLosses MultiscaleTask::step() {
   }
   const at::Tensor logits = setup_.model.forward(images);
   return {at::cross_entropy_loss(logits.to(at::kFloat), targets, {}, at::Reduction::Mean, /*ignore_index=*/-100, setup_.options.label_smoothing), {}, images.size(0)};
-}
-
-// Rank 0 lists what any process has found.
-void MultiscaleTask::report_bad(const std::string& part, const LabelledImages& images, std::vector<BadImage> bad) {
-  if (setup_.bad_images == nullptr || !setup_.loader.skip_bad_images) return;
-  if (setup_.group.size() > 1) {
-    Json own = Json::array();
-    for (const BadImage& image : bad) own.push_back({image.index, image.why});
-    bad.clear();
-    for (const std::string& text : setup_.group.gather(own.dump(-1, ' ', false, Json::error_handler_t::replace))) {
-      const Json found = Json::parse(text);
-      for (const Json& image : found) bad.push_back({image.at(0).get<int64_t>(), image.at(1).get<std::string>()});
-    }
-  }
-  if (setup_.group.is_first()) setup_.bad_images->add(part, images, bad);
 }
 
 Json MultiscaleTask::validate(int64_t) {
@@ -154,7 +106,7 @@ ClassificationResult MultiscaleTask::evaluate(int64_t size) {
     meter.add(setup_.model.forward(batch.images), batch.labels);
     bad.insert(bad.end(), batch.bad.begin(), batch.bad.end());
   }
-  report_bad("validation", setup_.data.validation, std::move(bad));
+  add_of_all(setup_.bad_images, "validation", setup_.data.validation, std::move(bad), setup_.group);
   return total(meter, setup_.group).result();
 }
 

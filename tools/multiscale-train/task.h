@@ -50,7 +50,7 @@ class MultiscaleTask : public TrainTask {
     const ImageData& data;
     ImageClassifier& model;
     LoaderOptions loader;
-    BadImageList* bad_images = nullptr;  // where the loader skips some
+    BadImageList* bad_images = nullptr;  // null: none is left out
     const ProcessGroup& group;
   };
   explicit MultiscaleTask(Setup setup);
@@ -67,8 +67,6 @@ class MultiscaleTask : public TrainTask {
   ClassificationResult evaluate(int64_t size);
 
  private:
-  void report_bad(const std::string& part, const LabelledImages& images, std::vector<BadImage> bad);
-
   Setup setup_;
   std::vector<std::vector<ScaledBatch>> sequences_;  // by epoch
   mutable CostTable costs_;

@@ -12,6 +12,7 @@
 #include "base/human.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "checkpoint/initial_weights.h"
 #include "checkpoint/state.h"
 #include "checkpoint/weights.h"
 #include "data/options.h"
@@ -101,26 +102,14 @@ InitialWeights initialise_from(const Options& options, const ImageClassifier& mo
 
 // As options.json keeps it: a run that goes on from a state needs neither the weights nor their files again.
 Json to_json(const InitialWeights& initial) {
-  Json json = {{"ids", Json::object()}};
-  for (const ArtifactInput& input : initial.inputs) json["ids"][input.role] = input.id;
+  Json json = {{"ids", ids_by_role(initial.inputs)}};
   if (initial.preprocessing) json["preprocessing"] = to_json(*initial.preprocessing);
   return json;
 }
 
-// A file that is named anew, because it was moved, must be the one of the beginning.
 InitialWeights initial_of_resumed(const Options& options, const RunRecord& before) {
-  InitialWeights result;
-  try {
-    for (const auto& [role, path] : {std::pair("init", options.init), std::pair("init_overlay", options.init_overlay)}) {
-      if (path.empty()) continue;
-      const std::string id = before.initial.at("ids").at(role).get<std::string>();
-      FT_REQUIRE_USAGE(before.inputs.value(role, "") == path || WeightsFile(path).id() == id, "--resume: the run was started from other weights than those in {}", quote_path(path));
-      result.inputs.push_back({role, path, id});
-    }
-    if (before.initial.contains("preprocessing")) result.preprocessing = preprocessing_from_json(before.initial.at("preprocessing"));
-  } catch (const Json::exception& error) {
-    throw Error(ExitCode::kInput, fmt::format("options.json of the run does not say which weights it was started from ({})", error.what()), "--overwrite starts anew");
-  }
+  InitialWeights result{inputs_of_resumed(before, {{"init", options.init}, {"init_overlay", options.init_overlay}}), {}};
+  if (before.initial.contains("preprocessing")) result.preprocessing = preprocessing_from_json(before.initial.at("preprocessing"));
   return result;
 }
 
@@ -210,7 +199,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
                        .data = data,
                        .model = *model,
                        .loader = loader,
-                       .bad_images = &bad_images,
+                       .bad_images = loader.skip_bad_images ? &bad_images : nullptr,
                        .group = group});
   TrainerSetup setup{.parameters = parameters,
                      .model_state = named_tensors(*model),

@@ -125,6 +125,39 @@ TEST_CASE("flags: defaults < configuration < command line") {
   CHECK(options.sampler == "msc-vbs");
 }
 
+TEST_CASE("flags: a preset holds where nothing else is said, in whatever order things are said") {
+  struct Recipe {
+    std::string recipe = "none";
+    int64_t epochs = 10;
+    double lr = 0.1;
+  };
+  const auto run = [](std::vector<const char*> arguments, const std::string& config) {
+    Recipe r;
+    FlagTable table;
+    table.flag("recipe", r.recipe, "").choices({"none", "long"}).preset("long", {{"epochs", 300}, {"lr", 0.5}});
+    table.flag("epochs", r.epochs, "").range(1);
+    table.flag("lr", r.lr, "");
+    arguments.insert(arguments.begin(), "tool");
+    table.parse(static_cast<int>(arguments.size()), arguments.data());
+    table.apply_command_line();
+    if (!config.empty()) {
+      table.apply_config(Json::parse(config), "c.json");
+      table.apply_command_line();
+    }
+    return r;
+  };
+  CHECK(run({"--recipe", "long"}, "").epochs == 300);
+  CHECK(run({"--epochs", "7", "--recipe", "long"}, "").epochs == 7);
+  CHECK(run({"--epochs", "7", "--recipe", "long"}, "").lr == 0.5);
+  CHECK(run({"--recipe", "none"}, "").epochs == 10);
+  CHECK(run({}, R"({"epochs": 5, "recipe": "long"})").epochs == 5);
+  CHECK(run({}, R"({"epochs": 5, "recipe": "long"})").lr == 0.5);
+  CHECK(run({"--recipe", "long"}, R"({"epochs": 5})").epochs == 5);
+  // As a run that goes on: its record says what it was started with, the line repeats the recipe.
+  CHECK(run({"--recipe", "long"}, R"({"epochs": 5, "lr": 0.1, "recipe": "long"})").epochs == 5);
+  CHECK(run({"--recipe", "long", "--epochs", "6"}, R"({"epochs": 5, "recipe": "long"})").epochs == 6);
+}
+
 TEST_CASE("flags: the record holds what can change the result, the configuration the inputs as well") {
   Options options;
   const FlagTable table = table_for(options);

@@ -1,16 +1,22 @@
 // The tool as its users run it, on files of which each class has bytes of its own.
+#include <ATen/ATen.h>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <set>
 
-#include "data/byte_loader.h"
 #include "byteformer-train/classifier.h"
+#include "checkpoint/tensors.h"
+#include "data/byte_loader.h"
+#include "io/safetensors.h"
 #include "random/stream.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/image_files.h"
 #include "tests/support/process.h"
+#include "tests/support/ranks.h"
 #include "tests/support/temp_dir.h"
 
 using namespace fettle;
@@ -54,12 +60,17 @@ struct Bench {
     return run_process({"/bin/sh", "-c", line + "< " + input}, {}, dir.path());
   }
 
-  test::ProcessResult train(const std::string& out, const Words& more = {}) const {
-    Words words = {"--data", "data", "--arch", "bf_custom", "--arch-options", R"({"width": 16, "num_layers": 2, "num_heads": 2, "kernel": 4, "windows": 8, "merges": [0]})",
-                   "--batch-size", "8", "--epochs", "12", "--lr", "0.01", "--label-smoothing", "0", "--seed", "3", "--device", "cpu", "--threads", "1", "--precision", "fp32", "--out", out};
+  Words line_of(const std::string& out, const Words& more) const {
+    const Words usual = {"--data", "data", "--arch", "bf_custom", "--arch-options", R"({"width": 16, "num_layers": 2, "num_heads": 2, "kernel": 4, "windows": 8, "merges": [0]})",
+                         "--batch-size", "8", "--epochs", "12", "--lr", "0.01", "--label-smoothing", "0", "--seed", "3", "--device", "cpu", "--threads", "1", "--precision", "fp32", "--out", out};
+    Words words;
+    for (size_t i = 0; i < usual.size(); i += 2) {
+      if (std::find(more.begin(), more.end(), usual[i]) == more.end()) words.insert(words.end(), {usual[i], usual[i + 1]});
+    }
     words.insert(words.end(), more.begin(), more.end());
-    return run(words);
+    return words;
   }
+  test::ProcessResult train(const std::string& out, const Words& more = {}) const { return run(line_of(out, more)); }
 };
 
 std::vector<json> lines_of(const std::string& text) {
@@ -151,11 +162,129 @@ TEST_CASE("byteformer-train: files that cannot be read are refused by name, or a
   CHECK(bench.run({"--predict", "long", "--from", "run", "--out", "x"}).code == 2);
 }
 
+TEST_CASE("byteformer-train: longer files than the position table has rows for are refused, cut or given interpolated positions") {
+  const Bench bench;
+  REQUIRE(bench.train("run", {"--epochs", "1"}).code == 0);
+  const std::string beginning = file_of(0, 77) + file_of(0, 78) + file_of(0, 79);
+  write_text(bench.dir / "long", beginning + std::string(900, '\xff'));
+  write_text(bench.dir / "longer", beginning + std::string(900, '\xff') + std::string(5000, '\x01'));
+  const auto answer = [&](const std::string& file, const std::string& longer) {
+    const test::ProcessResult result = bench.run({"--predict", file, "--from", "run", "--longer-files", longer});
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+    return lines_of(result.out)[0].at("top");
+  };
+  CHECK(answer("long", "truncate") == answer("longer", "truncate"));
+  CHECK(answer("long", "interpolate") != answer("longer", "interpolate"));
+  CHECK(bench.run({"--predict", "long", "--from", "run", "--longer-files", "refuse"}).code == 3);
+
+  // In training: a table of fewer rows than files need, by option.
+  const test::ProcessResult refused = bench.train("short", {"--epochs", "1", "--max-tokens", "10"});
+  CHECK(refused.code == 3);
+  CHECK_THAT(refused.err, Contains("the position table has 10 rows"));
+  REQUIRE(bench.train("short", {"--epochs", "1", "--max-tokens", "10", "--longer-files", "truncate", "--overwrite"}).code == 0);
+  CHECK(bench.run({"--predict", "long", "--from", "short"}).code == 0);
+  CHECK_THAT(bench.train("x", {"--arch-options", R"({"kernel": 4, "positions": "truncated"})"}).err, Contains("positions has a flag of its own, --longer-files"));
+}
+
+TEST_CASE("byteformer-train: a run that was stopped goes on to the same weights, without the weights it began with") {
+  const Bench bench;
+  REQUIRE(bench.train("first", {"--epochs", "2"}).code == 0);
+  const Words from_first = {"--init", "first", "--epochs", "3", "--batch-tokens", "150"};
+  REQUIRE(bench.train("whole", from_first).code == 0);
+
+  Words stopped = from_first;
+  stopped.insert(stopped.end(), {"--save-every", "2"});
+  std::string line = "'" + std::string(FETTLE_BYTEFORMER_TRAIN) + "'";
+  for (const std::string& word : bench.line_of("parts", stopped)) line += " '" + word + "'";
+  // Ended for good as soon as there is a state.
+  const test::ProcessResult killed = run_process({"/bin/bash", "-c", line + " & process=$!; until ls parts/state/*/state.json >/dev/null 2>&1 || ! kill -0 $process 2>/dev/null; do sleep 0.01; done; kill -KILL $process; wait $process"}, {}, bench.dir.path());
+  if (killed.code == 0) WARN("the run ended before it could be stopped");
+  fs::rename(bench.dir / "first", bench.dir / "gone");
+  const test::ProcessResult resumed = bench.train("parts", [&] { Words words = stopped; words.push_back("--resume"); return words; }());
+  INFO(resumed.err);
+  REQUIRE(resumed.code == 0);
+  CHECK(test::read_text(bench.dir / "parts/model.safetensors") == test::read_text(bench.dir / "whole/model.safetensors"));
+}
+
+TEST_CASE("byteformer-train: two processes train what one does, to rounding") {
+  const Bench bench;
+  const Words more = {"--epochs", "2", "--val-every", "2epochs", "--opt", "sgd_nesterov"};  // Adam makes steps of the noise where a gradient is zero
+  REQUIRE(bench.train("one", more).code == 0);
+  for (const test::ProcessResult& result : test::run_ranks(2, [&](int) {
+         Words line = bench.line_of((bench.dir / "two").string(), [&] { Words all = more; all.insert(all.end(), {"--data", (bench.dir / "data").string()}); return all; }());
+         line.insert(line.begin(), FETTLE_BYTEFORMER_TRAIN);
+         return line;
+       })) {
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+  }
+  const SafetensorsFile one(bench.dir / "one/model.safetensors"), two(bench.dir / "two/model.safetensors");
+  REQUIRE(one.tensors().size() == two.tensors().size());
+  for (const TensorInfo& info : one.tensors()) {
+    INFO(info.name);
+    CHECK(at::allclose(to_tensor(one, info), to_tensor(two, info.name), 1e-3, 1e-4));
+  }
+  const auto metrics = [&](const std::string& run) { return json::parse(test::read_text(bench.dir / run / "manifest.json")).at("metrics"); };
+  CHECK(metrics("one").at("val_nll").get<double>() == Approx(metrics("two").at("val_nll").get<double>()).epsilon(1e-3));
+}
+
+TEST_CASE("byteformer-train: pictures that are encoded take the multi-scale samplers") {
+  const Bench bench;
+  for (const char* part : {"train", "val"}) {
+    for (int label : {0, 1}) {
+      const fs::path folder = bench.dir / "pictures" / part / std::to_string(label);
+      fs::create_directories(folder);
+      for (int64_t i = 0; i < 12; ++i) write_text(folder / (std::to_string(i) + ".png"), test::encode_png(20, 20, std::vector<uint16_t>(20 * 20 * 3, static_cast<uint16_t>(60 + 120 * label + i)), {}));
+    }
+  }
+  const auto run = [&](const std::string& out, const Words& more) {
+    Words words = {"--data", "pictures", "--encoding", "tiff", "--size", "16", "--epochs", "2"};
+    words.insert(words.end(), more.begin(), more.end());
+    return bench.train(out, words);
+  };
+  const Words varied = {"--sampler", "msc-vbs", "--sizes", "8:24:3"};
+  const test::ProcessResult trained = run("varied", varied);
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const json manifest = json::parse(test::read_text(bench.dir / "varied/manifest.json"));
+  CHECK(manifest.at("model").at("max_tokens") == (140 + 3 * 24 * 24 + 1) / 2);
+  CHECK(manifest.at("model").at("input").at("size") == 16);
+
+  std::set<std::pair<int64_t, int64_t>> seen;
+  for (const json& event : lines_of(test::read_text(bench.dir / "varied/metrics.jsonl"))) {
+    if (event.at("event") == "train") seen.emplace(event.at("height").get<int64_t>(), event.at("batch_size").get<int64_t>());
+  }
+  for (const auto& [size, batch] : seen) CHECK((size == 8 ? batch <= 32 : size == 16 ? batch <= 8 : batch <= 3));
+
+  Words dry = varied;
+  dry.push_back("--dry-run");
+  dry.push_back("--json");
+  const test::ProcessResult planned = run("x", dry);
+  CHECK(json::parse(planned.out).at("train_multiply_adds").get<double>() == manifest.at("metrics").at("train_multiply_adds").get<double>());
+  CHECK_THAT(bench.train("x", {"--sampler", "msc-vbs", "--sizes", "8:24:3"}).err, Contains("only pictures that --encoding writes have sizes"));
+  CHECK_THAT(run("x", {"--sampler", "msc-vbs", "--sizes", "8:24:3", "--batch-tokens", "900"}).err, Contains("--batch-tokens and --sampler msc-vbs exclude each other"));
+}
+
+TEST_CASE("byteformer-train: a recipe sets what is not said otherwise, and fits its kind of files") {
+  const Bench bench;
+  const test::ProcessResult shown = bench.run({"--recipe", "imagenet", "--encoding", "tiff", "--epochs", "7", "--data", "data", "--print-config"});
+  INFO(shown.err);
+  REQUIRE(shown.code == 0);
+  const json config = json::parse(shown.out);
+  CHECK(config.at("epochs") == 7);
+  CHECK(config.at("lr_warmup_steps") == 7500);
+  CHECK(config.at("auto_augment") == "ra");
+  CHECK_THAT(bench.train("x", {"--recipe", "imagenet"}).err, Contains("--recipe imagenet is for pictures"));
+  CHECK_THAT(bench.train("x", {"--recipe", "speech-commands", "--encoding", "tiff"}).err, Contains("--recipe speech-commands is for sounds"));
+}
+
 TEST_CASE("byteformer-train: an epoch has every sample once, lengths together and within the budget") {
   RandomStream stream(2, "lengths");
   std::vector<int64_t> tokens;
   for (int i = 0; i < 1000; ++i) tokens.push_back(stream.below(200) + 1);
-  const std::vector<BatchPlan> plans = plan_epoch(1000, tokens, 48, 2000, 0, 7, 3);
+  const ByteBatches budget{.batch_size = 48, .batch_tokens = 2000};
+  const std::vector<BatchPlan> plans = plan_epoch(1000, tokens, budget, 7, 3);
   std::multiset<int64_t> seen;
   int64_t padded = 0, all = 0;
   for (const BatchPlan& plan : plans) {
@@ -175,10 +304,14 @@ TEST_CASE("byteformer-train: an epoch has every sample once, lengths together an
   const auto same = [](const std::vector<BatchPlan>& a, const std::vector<BatchPlan>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const BatchPlan& x, const BatchPlan& y) { return x.indices == y.indices; });
   };
-  CHECK(same(plans, plan_epoch(1000, tokens, 48, 2000, 0, 7, 3)));
-  CHECK_FALSE(same(plans, plan_epoch(1000, tokens, 48, 2000, 0, 7, 4)));
-  CHECK(plan_epoch(100, {}, 48, 0, 32, 7, 0).size() == 3);
-  CHECK(plan_evaluation(100, {}, 48, 0, 32)[2].indices.size() == 4);
+  CHECK(same(plans, plan_epoch(1000, tokens, budget, 7, 3)));
+  CHECK_FALSE(same(plans, plan_epoch(1000, tokens, budget, 7, 4)));
+  CHECK(plan_epoch(100, {}, {.batch_size = 48}, 7, 0).size() == 3);
+  // One for each of several processes, whatever that makes of the budget.
+  const std::vector<BatchPlan> few = plan_epoch(11, {900, 1, 1, 1, 800, 1, 1, 1, 1, 1, 700}, {.batch_size = 4, .batch_tokens = 100, .least = 3}, 7, 0);
+  CHECK(std::all_of(few.begin(), few.end(), [](const BatchPlan& plan) { return plan.indices.size() >= 3; }));
+  CHECK(std::accumulate(few.begin(), few.end(), size_t{0}, [](size_t sum, const BatchPlan& plan) { return sum + plan.indices.size(); }) == 11);
+  CHECK(plan_evaluation(100, {}, {.batch_size = 48})[2].indices.size() == 4);
 }
 
 TEST_CASE("byteformer-train: an input's description comes back, and damage is refused") {

@@ -1,8 +1,6 @@
 // multiscale-train in several processes, as torchrun or a shell loop starts them.
 #include <catch2/catch.hpp>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +16,7 @@
 #include "io/safetensors.h"
 #include "tests/support/idx_files.h"
 #include "tests/support/process.h"
+#include "tests/support/ranks.h"
 #include "tests/support/temp_dir.h"
 
 using namespace fettle;
@@ -25,18 +24,6 @@ using fettle::test::ProcessResult;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0);
-  REQUIRE(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-  close(fd);
-  return std::to_string(ntohs(address.sin_port));
-}
 
 using Command = std::vector<std::string>;
 
@@ -70,17 +57,7 @@ class Playground {
 
   // By rank. `of` makes each rank's command line out of the common one.
   std::vector<ProcessResult> ranks(const std::string& out, const Command& more, const std::function<Command(int, Command)>& of = [](int, Command c) { return c; }) const {
-    constexpr int kRanks = 2;
-    const std::string port = free_port();
-    std::vector<std::future<ProcessResult>> started;
-    for (int rank = 0; rank < kRanks; ++rank) {
-      const std::map<std::string, std::string> environment = {{"RANK", std::to_string(rank)}, {"WORLD_SIZE", std::to_string(kRanks)}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", port}};
-      const Command line = of(rank, command(out, more));
-      started.push_back(std::async(std::launch::async, [line, environment] { return test::run_process(line, environment); }));
-    }
-    std::vector<ProcessResult> results;
-    for (auto& one : started) results.push_back(one.get());
-    return results;
+    return test::run_ranks(2, [&](int rank) { return of(rank, command(out, more)); });
   }
 
  private:
