@@ -26,6 +26,7 @@ namespace {
 constexpr int64_t kShownClasses = 5;
 constexpr size_t kMaxPipedBytes = size_t{256} << 20;  // as ImageFileLimits allows of a file
 constexpr int64_t kPredictionBatch = 16;
+constexpr const char* kAsTrained = "as trained";
 
 LoaderOptions loader_of(const Options& options, const Input& input, const RunContext& context) {
   LoaderOptions loader;
@@ -79,6 +80,31 @@ std::string line_of(const std::string& file, const at::Tensor& probabilities, co
   return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string row_of(const std::string& name, const ClassificationResult& r) {
+  return fmt::format("  {:<27} {:>8.2f}  {:>8.2f}  {:>7.4f}  {:>7.4f}\n", name, r.top1_percent, r.top5_percent, r.nll, r.ece);
+}
+
+// Each transform of the paper's ablations by itself, in place of what the network was trained with of its kind.
+std::vector<std::pair<std::string, ByteTransforms>> sweep_of(const ByteTransforms& trained) {
+  std::vector<std::pair<std::string, ByteTransforms>> changed;
+  const auto add = [&](const std::string& name, auto change) {
+    ByteTransforms transforms = trained;
+    change(transforms);
+    if (transforms != trained) changed.emplace_back(name, transforms);
+  };
+  for (const Order order : {Order::kReverse, Order::kCyclicHalfLength, Order::kStride, Order::kWindowShuffle, Order::kRandomShuffle}) {
+    add(fmt::format("reorder {}", order_name(order)), [&](ByteTransforms& t) { t.reorder = Reorder{.order = order}; });
+  }
+  for (const double fraction : {0.75, 0.5, 0.25, 0.1, 0.05}) {
+    add(fmt::format("keep {}", fraction), [&](ByteTransforms& t) { t.keep = Keep{.fraction = fraction}; });
+  }
+  for (const int most : {1, 5, 10, 20}) {
+    add(fmt::format("noise -{}:{}", most, most), [&](ByteTransforms& t) { t.noise = Noise{-most, most}; });
+  }
+  add("phi", [](ByteTransforms& t) { t.phi = reference_phi(); });
+  return changed;
+}
+
 Json failed_line(const std::string& file, const std::string& why) { return {{"file", file}, {"error", why}}; }
 
 }  // namespace
@@ -93,25 +119,39 @@ Report evaluate(const Options& options, RunContext& context) {
   if (!classifier.input.of_images()) source.is_sample = is_any_name;
   TestImages test = open_test_images(source, classifier.class_names, classifier.model->description().num_classes);
   context.log.info(fmt::format("data: {}: {} files, {}", options.data.data, with_thousands(test.images.size()), test.from));
-  const Samples samples = samples_of(std::move(test.images), classifier.input, classifier.model->description());
+  const LabelledImages files = std::move(test.images);
 
   const at::NoGradGuard no_grad;
   const AutocastGuard autocast(device, precision_of(options, device));
-  Progress progress(context.log, "evaluate", "files", num_images(samples.files));
   int64_t num_bad = 0;
-  const ProcessGroup alone;
-  const ClassificationResult result = evaluate(*classifier.model, samples, classifier.input, batches_of(options, classifier.input, alone), loader_of(options, classifier.input, context), alone,
-                                               [&](const std::vector<BadImage>& bad) {
-                                                 for (const BadImage& file : bad) {
-                                                   if (++num_bad <= 3) context.log.warn(fmt::format("left out: {}", file.why));
-                                                 }
-                                               },
-                                               [&](int64_t done) { progress.update(done); });
-  progress.finish();
+  const auto result_of = [&](const std::string& name, const ByteTransforms& transforms) {
+    Input input = classifier.input;
+    input.transforms = transforms;
+    Progress progress(context.log, name, "files", num_images(files));
+    const auto note_bad = [&](const std::vector<BadImage>& bad) {
+      for (const BadImage& file : bad) {
+        if (name == kAsTrained && ++num_bad <= 3) context.log.warn(fmt::format("left out: {}", file.why));
+      }
+    };
+    const ProcessGroup alone;
+    const Samples samples = samples_of(files, input, classifier.model->description());
+    const ClassificationResult result =
+        evaluate(*classifier.model, samples, input, batches_of(options, input, alone), loader_of(options, input, context), alone, note_bad, [&](int64_t done) { progress.update(done); });
+    progress.finish();
+    return result;
+  };
+
+  const ClassificationResult result = result_of(kAsTrained, classifier.input.transforms);
   Report report;
   report.metrics = {{"top1_percent", result.top1_percent}, {"top5_percent", result.top5_percent}, {"nll", result.nll}, {"ece", result.ece}};
   report.result = {{"model_id", classifier.id}, {"files", result.num_samples}, {"bad_files", num_bad}};
-  report.text = fmt::format("  top-1 %   top-5 %      NLL      ECE\n {:>8.2f}  {:>8.2f}  {:>7.4f}  {:>7.4f}\n", result.top1_percent, result.top5_percent, result.nll, result.ece);
+  report.text = fmt::format("  {:<27}  top-1 %   top-5 %      NLL      ECE\n", "") + row_of(kAsTrained, result);
+  if (!options.sweep) return report;
+  for (const auto& [name, transforms] : sweep_of(classifier.input.transforms)) {
+    const ClassificationResult changed = result_of(name, transforms);
+    report.text += row_of(name, changed);
+    report.result["sweep"].push_back({{"transform", name}, {"top1_percent", changed.top1_percent}, {"top5_percent", changed.top5_percent}, {"nll", changed.nll}, {"ece", changed.ece}});
+  }
   return report;
 }
 

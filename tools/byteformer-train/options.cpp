@@ -120,10 +120,12 @@ void bind(FlagTable& table, Options& options) {
   table.flag("from", options.from, "--predict, --evaluate: an artifact of this tool").metavar("DIR").input("from").common();
   table.flag("predict", options.predict, "classify files and folders of files; - is standard input. One line of JSON each").metavar("PATH").many().not_recorded().common();
   table.flag("evaluate", options.evaluate, "accuracy and calibration on --data").not_recorded();
+  table.flag("sweep", options.sweep, "--evaluate: also with each of 15 reorderings, masks, noises and permutations of the bytes by itself").not_recorded();
 }
 
 void validate(const Options& options) {
   FT_REQUIRE_USAGE(options.predict.empty() || !options.evaluate, "--predict and --evaluate exclude each other");
+  FT_REQUIRE_USAGE(!options.sweep || options.evaluate, "--sweep goes with --evaluate");
   FT_REQUIRE_USAGE(options.phi_file.empty() || !options.phi, "--phi and --phi-file exclude each other");
   if (!trains(options)) {
     FT_REQUIRE_USAGE(!options.from.empty(), "--from is needed: the artifact to {} with", options.evaluate ? "evaluate" : "predict");

@@ -50,6 +50,7 @@ struct Options {
 
   std::string from;
   bool evaluate = false;
+  bool sweep = false;
   std::vector<std::string> predict;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -264,6 +265,26 @@ TEST_CASE("byteformer-train: pictures that are encoded take the multi-scale samp
   CHECK(json::parse(planned.out).at("train_multiply_adds").get<double>() == manifest.at("metrics").at("train_multiply_adds").get<double>());
   CHECK_THAT(bench.train("x", {"--sampler", "msc-vbs", "--sizes", "8:24:3"}).err, Contains("only pictures that --encoding writes have sizes"));
   CHECK_THAT(run("x", {"--sampler", "msc-vbs", "--sizes", "8:24:3", "--batch-tokens", "900"}).err, Contains("--batch-tokens and --sampler msc-vbs exclude each other"));
+}
+
+TEST_CASE("byteformer-train: a sweep shows which transforms of the bytes a network stands") {
+  const Bench bench;  // classes lie above and below 128
+  REQUIRE(bench.train("run", {"--require", "val_top1_percent>=95"}).code == 0);
+  const test::ProcessResult swept = bench.run({"--evaluate", "--sweep", "--data", "data", "--from", "run", "--json"});
+  INFO(swept.err);
+  REQUIRE(swept.code == 0);
+  const json report = json::parse(swept.out);
+  REQUIRE(report.at("sweep").size() == 15);
+  std::map<std::string, double> top1;
+  for (const json& row : report.at("sweep")) top1[row.at("transform").get<std::string>()] = row.at("top1_percent").get<double>();
+  CHECK(top1.at("reorder reverse") >= 90);
+  CHECK(top1.at("noise -1:1") >= 90);
+  CHECK(top1.at("phi") < 90);  // values are what its classes are told by
+  CHECK(bench.run({"--predict", "data", "--from", "run", "--sweep"}).code == 2);
+
+  // What it was trained with is no change.
+  REQUIRE(bench.train("reversed", {"--epochs", "1", "--reorder", "reverse"}).code == 0);
+  CHECK(json::parse(bench.run({"--evaluate", "--sweep", "--data", "data", "--from", "reversed", "--json"}).out).at("sweep").size() == 14);
 }
 
 TEST_CASE("byteformer-train: a recipe sets what is not said otherwise, and fits its kind of files") {

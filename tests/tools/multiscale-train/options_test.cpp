@@ -47,19 +47,19 @@ TEST_CASE("options: without --size the images' own size is the base") {
 
 TEST_CASE("options: what does not fit together is refused with the flag's name") {
   refused("--data", [](Options& o) { o.data.data.clear(); });
-  refused("--sizes MIN:MAX:N is needed by msc-vbs", [](Options& o) { o.sizes.clear(); });
-  refused("--sizes: expected MIN:MAX:N", [](Options& o) { o.sizes = "16:40"; });
-  refused("--sizes: expected MIN:MAX:N", [](Options& o) { o.sizes = "16:40:0"; });
-  refused("--sizes: 40 is above 16", [](Options& o) { o.sizes = "40:16:5"; });
-  refused("--sizes: ssc-fbs trains at one size", [](Options& o) { o.sampler = "ssc-fbs"; });
+  refused("--sizes MIN:MAX:N is needed by msc-vbs", [](Options& o) { o.sampling.sizes.clear(); });
+  refused("--sizes: expected MIN:MAX:N", [](Options& o) { o.sampling.sizes = "16:40"; });
+  refused("--sizes: expected MIN:MAX:N", [](Options& o) { o.sampling.sizes = "16:40:0"; });
+  refused("--sizes: 40 is above 16", [](Options& o) { o.sampling.sizes = "40:16:5"; });
+  refused("--sizes: ssc-fbs trains at one size", [](Options& o) { o.sampling.sampler = "ssc-fbs"; });
   refused("--curriculum goes with --sampler msc-vbs", [](Options& o) {
-    o.sampler = "msc-fbs";
-    o.curriculum = "linear";
-    o.curriculum_from = "16:24";
+    o.sampling.sampler = "msc-fbs";
+    o.sampling.curriculum = "linear";
+    o.sampling.curriculum_from = "16:24";
   });
-  refused("--curriculum-from", [](Options& o) { o.curriculum = "cosine"; });
-  refused("--curriculum-from", [](Options& o) { o.curriculum_from = "16:24"; });
-  refused("--curriculum-stages", [](Options& o) { o.curriculum = "stages"; });
+  refused("--curriculum-from", [](Options& o) { o.sampling.curriculum = "cosine"; });
+  refused("--curriculum-from", [](Options& o) { o.sampling.curriculum_from = "16:24"; });
+  refused("--curriculum-stages", [](Options& o) { o.sampling.curriculum = "stages"; });
   refused("--crop-scale", [](Options& o) { o.data.crop_scale = "0:1"; });
   refused("--crop-scale", [](Options& o) { o.data.crop_scale = "0.5"; });
   refused("--lr-min", [](Options& o) { o.train.lr_min = 1; });
@@ -71,5 +71,5 @@ TEST_CASE("options: what does not fit together is refused with the flag's name")
   });
   refused("--lr-scale", [](Options& o) { o.train.lr_scale = {"layer1.*"}; });
   refused("--val-every", [](Options& o) { o.train.val_every = "often"; });
-  refused("multiple", [](Options& o) { o.size_multiple = 5; });
+  refused("multiple", [](Options& o) { o.sampling.size_multiple = 5; });
 }

@@ -239,7 +239,7 @@ TEST_CASE("multiscale-train: processes that do not belong together do not train"
   CHECK(small[0].code == 2);
   CHECK_THAT(small[0].err, Catch::Contains("has none for each of 2 processes"));
 
-  const auto missing = test::run_process(here.command("run", with(kResNet, {"--rank-timeout", "2"})), {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", free_port()}});
+  const auto missing = test::run_process(here.command("run", with(kResNet, {"--rank-timeout", "2"})), {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", test::free_port()}});
   CHECK(missing.code == 4);
   CHECK_THAT(missing.err, Catch::Contains("not all 2 processes met") && Catch::Contains("1 of them did not come, such as rank 1"));
   // A launcher that stops a process which still waits for the others does not have to wait itself.
@@ -247,7 +247,7 @@ TEST_CASE("multiscale-train: processes that do not belong together do not train"
   Command timed = {"timeout", "--preserve-status", "--signal", "TERM", "1.5"};
   const Command waiting = here.command("run", kResNet);
   timed.insert(timed.end(), waiting.begin(), waiting.end());
-  CHECK(test::run_process(timed, {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", free_port()}}).code == 143);
+  CHECK(test::run_process(timed, {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", test::free_port()}}).code == 143);
   CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
   const auto homeless = test::run_process(here.command("run", kResNet), {{"RANK", "0"}, {"WORLD_SIZE", "2"}});
   CHECK(homeless.code == 2);
@@ -257,7 +257,7 @@ TEST_CASE("multiscale-train: processes that do not belong together do not train"
 TEST_CASE("multiscale-train: one that is told to stop before all have met ends all that wait, at once") {
   const Playground here;
   const auto began = std::chrono::steady_clock::now();
-  const std::string port = free_port();
+  const std::string port = test::free_port();
   const auto started = [&](int rank, const Command& before) {
     const std::map<std::string, std::string> environment = {{"RANK", std::to_string(rank)}, {"WORLD_SIZE", "3"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", port}};
     return std::async(std::launch::async, [=, line = with(before, here.command("run", kResNet))] { return test::run_process(line, environment); });
