@@ -18,10 +18,11 @@ Json to_json(const ByteFormerDescription& description, const Input& input, const
   return json;
 }
 
-ByteClassifier open_byte_classifier(const std::string& artifact, const std::string& phi_file, const std::string& positions) {
+ByteClassifier open_byte_classifier(const std::string& from, const std::string& phi_file, const std::string& positions) {
   ByteClassifier result;
+  const std::filesystem::path artifact = artifact_of(from).value_or(from);
   const Manifest manifest = read_manifest(artifact, kByteClassifierKind);
-  const std::string where = fmt::format("{}/{}", artifact, kManifestName);
+  const std::string where = (artifact / kManifestName).string();
   Json description = manifest.model;
   try {
     result.class_names = description.at("class_names").get<std::vector<std::string>>();
@@ -36,13 +37,13 @@ ByteClassifier open_byte_classifier(const std::string& artifact, const std::stri
   FT_REQUIRE(result.class_names.empty() || result.class_names.size() == static_cast<size_t>(model.num_classes), "{}: {} class names for {} classes", where, result.class_names.size(),
              model.num_classes);
   if (result.input.secret_phi) {
-    FT_REQUIRE_USAGE(!phi_file.empty(), "--phi-file is needed: {} was trained on bytes substituted by a permutation that it does not hold", quote_path(artifact));
+    FT_REQUIRE_USAGE(!phi_file.empty(), "--phi-file is needed: {} was trained on bytes substituted by a permutation that it does not hold", quote_path(from));
     result.input.transforms.phi = read_phi(phi_file);
   } else {
-    FT_REQUIRE_USAGE(phi_file.empty(), "--phi-file: {} was trained without a permutation from a file", quote_path(artifact));
+    FT_REQUIRE_USAGE(phi_file.empty(), "--phi-file: {} was trained without a permutation from a file", quote_path(from));
   }
   result.model = make_byteformer(model);
-  const WeightsFile weights(artifact);
+  const WeightsFile weights(from);
   result.id = weights.id();
   const LoadReport report = load_weights(weights, named_tensors(*result.model), kByteFormerHead);
   require_complete(report, weights, /*all=*/false, "");

@@ -30,17 +30,6 @@ std::vector<std::string> read_labels(const std::string& file) {
   return lines;
 }
 
-// The artifact that `from` is, or that it is a weights file of.
-std::optional<fs::path> artifact_of(const fs::path& from) {
-  if (fs::is_directory(from)) return from;
-  const fs::path folder = from.has_parent_path() ? from.parent_path() : fs::path(".");
-  if (!is_artifact(folder)) return std::nullopt;
-  for (const ArtifactFile& file : read_manifest(folder).files) {
-    if (file.path == from.filename().string()) return folder;
-  }
-  return std::nullopt;
-}
-
 // Rows of the head's weight, by whichever library's name the file has it.
 int64_t classes_in(const WeightsFile& file, const ImageClassifier& model) {
   std::string ours;
@@ -105,7 +94,7 @@ Classifier open_classifier(const ClassifierSource& source, bool all_names) {
   bool assumed = false;
   if (artifact) {
     FT_REQUIRE_USAGE(source.arch.empty() && source.arch_options.empty(), "--arch: {} says itself which network it holds", quote_path(source.from));
-    const Manifest manifest = read_manifest(*artifact, "classifier");
+    const Manifest manifest = read_manifest(*artifact, kClassifierKind);
     Json description = manifest.model;
     try {
       const Json preprocessing = description.at("preprocessing");

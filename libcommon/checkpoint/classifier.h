@@ -14,6 +14,8 @@
 
 namespace fettle {
 
+inline constexpr const char* kClassifierKind = "classifier";
+
 struct ClassifierSource {
   std::string from;
   std::string arch, arch_options;  // of a bare file

@@ -61,6 +61,16 @@ struct WeightsFile::State {
   }
 };
 
+std::optional<std::filesystem::path> artifact_of(const std::filesystem::path& from) {
+  if (std::filesystem::is_directory(from)) return from;
+  const std::filesystem::path folder = from.has_parent_path() ? from.parent_path() : std::filesystem::path(".");
+  if (!is_artifact(folder)) return std::nullopt;
+  for (const ArtifactFile& file : read_manifest(folder).files) {
+    if (file.path == from.filename().string()) return folder;
+  }
+  return std::nullopt;
+}
+
 WeightsFile::WeightsFile(const std::filesystem::path& path) : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.path = path;

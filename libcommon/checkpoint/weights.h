@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "models/library_names.h"
 
 namespace fettle {
+
+// The artifact that `from` is, or that it is a weights file of ("runs/a/model_best.safetensors"); a directory counts as one unseen.
+std::optional<std::filesystem::path> artifact_of(const std::filesystem::path& from);
 
 class WeightsFile {
  public:

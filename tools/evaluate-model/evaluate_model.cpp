@@ -11,14 +11,13 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "checkpoint/weights.h"
-#include "data/options.h"
 #include "dataset/image_set.h"
 #include "device/precision.h"
 #include "evaluate-model/evaluation.h"
+#include "evaluate-model/network.h"
 #include "evaluate-model/report.h"
 #include "io/file.h"
 #include "models/module.h"
-#include "train/autocast.h"
 
 namespace fettle::evaluate {
 namespace {
@@ -28,61 +27,64 @@ constexpr size_t kShownWeakest = 5;
 constexpr size_t kShownPairs = 5;
 constexpr uint64_t kCorruptionSeed = 0;  // the same noise for every model
 
-struct Images {
-  LabelledImages images;
+struct Samples {
+  LabelledImages samples;
   std::vector<std::string> class_names;  // empty where nobody has named them
   std::string description;
 
   std::string name(int64_t index) const {
-    const auto* files = std::get_if<ImageFiles>(&images);
+    const auto* files = std::get_if<ImageFiles>(&samples);
     return files == nullptr ? fmt::format("test image {}", index) : std::string(files->relative_path(index));
   }
 };
 
-Images open_labelled(const Options& options, const Classifier& classifier) {
-  const int64_t num_classes = classifier.model->num_classes();
+std::string noun(const Network& network) { return network.sees_pictures() ? "images" : "files"; }
+
+Samples open_labelled(const Options& options, const Network& network) {
   const std::optional<DataFormat> format = data_format_named(options.data_format);
-  Images opened;
+  Samples opened;
   if (format.value_or(find_data_format(options.data)) == DataFormat::kIdx) {
-    ImageDataset set = load_image_dataset(options.data, num_classes);
-    FT_REQUIRE(classifier.class_names.empty() || set.class_names.empty() || classifier.class_names == set.class_names, "{} has other classes than the network, such as {}", options.data,
+    FT_REQUIRE(network.sees_pictures(), "{} is IDX, whose images have no bytes of their own", quote_path(options.data));
+    ImageDataset set = load_image_dataset(options.data, network.num_classes);
+    FT_REQUIRE(network.class_names.empty() || set.class_names.empty() || network.class_names == set.class_names, "{} has other classes than the network, such as {}", options.data,
                quote(set.class_names[0]));
     opened.description = fmt::format("{}: {} test images of {}x{}", options.data, with_thousands(set.test.num_images), set.test.height, set.test.width);
-    opened.class_names = classifier.class_names.empty() ? set.class_names : classifier.class_names;
-    opened.images = std::move(set.test);
+    opened.class_names = network.class_names.empty() ? set.class_names : network.class_names;
+    opened.samples = std::move(set.test);
   } else {
     DataSource source;
     source.data = options.data;
     source.format = format;
-    TestImages test = open_test_images(source, classifier.class_names, num_classes);
-    opened.description = fmt::format("{}: {}, {} images ({}), {}", options.data, data_format_name(test.input.format), with_thousands(test.images.size()), test.from, human_bytes(test.bytes));
+    if (!network.sees_pictures()) source.is_sample = is_any_name;
+    TestImages test = open_test_images(source, network.class_names, network.num_classes);
+    opened.description = fmt::format("{}: {}, {} {} ({}), {}", options.data, data_format_name(test.input.format), with_thousands(test.images.size()), noun(network), test.from,
+                                     human_bytes(test.bytes));
     opened.class_names = test.class_names;
-    opened.images = std::move(test.images);
+    opened.samples = std::move(test.images);
   }
-  FT_REQUIRE(num_channels(opened.images) == classifier.model->in_channels(), "{} has images of {} channels, but the network takes {}", options.data, num_channels(opened.images),
-             classifier.model->in_channels());
+  FT_REQUIRE(!network.channels || num_channels(opened.samples) == *network.channels, "{} has images of {} channels, but the network takes {}", options.data, num_channels(opened.samples),
+             *network.channels);
   return opened;
 }
 
-Images open_unlabelled(const Options& options, const Classifier& classifier) {
-  Images opened{open_unlabelled_images(options.predict), classifier.class_names, ""};
-  FT_REQUIRE(classifier.model->in_channels() == 3, "--predict: the network takes {} channels, and image files are read as RGB", classifier.model->in_channels());
-  opened.description = fmt::format("{} image{} to classify", with_thousands(num_images(opened.images)), num_images(opened.images) == 1 ? "" : "s");
+Samples open_unlabelled(const Options& options, const Network& network) {
+  Samples opened{open_unlabelled_images(options.predict, network.sees_pictures() ? is_image_name : is_any_name), network.class_names, ""};
+  FT_REQUIRE(network.channels.value_or(3) == 3, "--predict: the network takes {} channels, and image files are read as RGB", *network.channels);
+  const int64_t count = num_images(opened.samples);
+  opened.description = fmt::format("{} {}{} to classify", with_thousands(count), network.sees_pictures() ? "image" : "file", count == 1 ? "" : "s");
   return opened;
 }
 
-Settings settings_of(const Options& options, const Classifier& classifier, const RunContext& context, int64_t base_size) {
+Settings settings_of(const Options& options, const Network& network, const RunContext& context) {
   Settings settings;
-  const c10::Device device(context.common.device);
-  const PrecisionChoice precision = choose_precision(options.precision, bf16_support(device), precision_family(*classifier.model, base_size));
-  settings.precision = precision.dtype;
-  settings.batch_pixels = options.batch_size * base_size * base_size;
+  settings.device = c10::Device(context.common.device);
+  settings.precision = choose_precision(options.precision, bf16_support(settings.device), network.family).dtype;
+  settings.batch_size = options.batch_size;
   settings.ece_bins = options.ece_bins;
-  settings.loader.device = device;
-  settings.loader.dtype = precision.dtype;
-  settings.loader.threads = static_cast<int>(options.workers.value_or(device.is_cpu() ? 1 : context.common.threads.value_or(1)));
-  settings.loader.crop_share = classifier.preprocessing.crop_pct;
-  settings.loader.filter = classifier.preprocessing.interpolation == "bicubic" ? kernels::ResizeFilter::kBicubic : kernels::ResizeFilter::kBilinear;
+  settings.loader.seed = context.seed();
+  settings.loader.threads = static_cast<int>(options.workers.value_or(settings.device.is_cpu() ? 1 : context.common.threads.value_or(1)));
+  settings.loader.crop_share = network.crop_share;
+  settings.loader.filter = network.filter;
   settings.loader.exif_orientation = options.exif_orientation;
   settings.loader.decode.max_pixels = options.max_pixels;
   settings.loader.skip_bad_images = options.bad_images == "skip";
@@ -94,8 +96,8 @@ std::vector<std::string> names_or_numbers(std::vector<std::string> names, int64_
   return names;
 }
 
-Json to_json(const Answer& answer, const Images& images, const std::vector<std::string>& names) {
-  Json line = {{"image", images.name(answer.index)}};
+Json to_json(const Answer& answer, const Samples& samples, const std::vector<std::string>& names) {
+  Json line = {{"image", samples.name(answer.index)}};
   if (answer.label >= 0) line["label"] = names[static_cast<size_t>(answer.label)];
   line["top"] = Json::array();
   for (size_t i = 0; i < answer.classes.size(); ++i) {
@@ -104,32 +106,32 @@ Json to_json(const Answer& answer, const Images& images, const std::vector<std::
   return line;
 }
 
-std::string jsonl(const std::vector<Answer>& answers, const Images& images, const std::vector<std::string>& names) {
+std::string jsonl(const std::vector<Answer>& answers, const Samples& samples, const std::vector<std::string>& names) {
   std::string text;
-  for (const Answer& answer : answers) text += to_json(answer, images, names).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  for (const Answer& answer : answers) text += to_json(answer, samples, names).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   return text;
 }
 
-// Each image as the network sees it, and what it is taken for.
-std::vector<ShownError> confident_errors(std::vector<Answer> answers, const Images& images, const Settings& settings, int64_t size) {
+// What is taken for something else, and with pictures how they look, scaled and cut out as for the network.
+std::vector<ShownError> confident_errors(std::vector<Answer> answers, const Samples& samples, const Settings& settings, int64_t size) {
   std::erase_if(answers, [](const Answer& a) { return a.classes[0] == a.label; });
   std::stable_sort(answers.begin(), answers.end(), [](const Answer& a, const Answer& b) { return a.probabilities[0] > b.probabilities[0]; });
   if (answers.size() > kShownErrors) answers.resize(kShownErrors);
+  std::vector<ShownError> shown;
+  for (const Answer& answer : answers) shown.push_back({answer, samples.name(answer.index), ""});
+  if (size == 0) return shown;
   std::vector<BatchPlan> plans;
   for (const Answer& answer : answers) plans.push_back({size, size, {answer.index}});
-  const int64_t channels = num_channels(images.images);
-  // pixel / 255, in the order of pixels.
-  const Normalization plain{std::vector<float>(static_cast<size_t>(channels), 0.0F), std::vector<float>(static_cast<size_t>(channels), 1.0F)};
   LoaderOptions options = settings.loader;
-  options.dtype = at::kFloat;
-  ImageLoader loader(images.images, plain, plans, 0, 0, options);
-  std::vector<ShownError> shown;
+  options.dtype = at::kByte;
+  const Normalization none;
+  ImageLoader loader(samples.samples, none, plans, 0, 0, options);
   Batch batch;
-  for (const Answer& answer : answers) {
+  for (ShownError& error : shown) {
     FT_CHECK(loader.next(batch), "an image that was there");
-    const at::Tensor pixels = (batch.images[0].to(at::kCPU) * 255).round().to(at::kByte).expand({3, size, size}).permute({1, 2, 0}).contiguous();
+    const at::Tensor pixels = batch.images[0].expand({size, size, 3}).contiguous();
     const uint8_t* bytes = pixels.const_data_ptr<uint8_t>();
-    shown.push_back({answer, images.name(answer.index), image_uri({bytes, bytes + pixels.numel()}, size, size)});
+    error.picture = image_uri({bytes, bytes + pixels.numel()}, size, size);
   }
   return shown;
 }
@@ -137,13 +139,14 @@ std::vector<ShownError> confident_errors(std::vector<Answer> answers, const Imag
 std::string size_table(const std::vector<SizeResult>& sizes) {
   std::string text = "  size   top-1 %   top-5 %      NLL      ECE\n";
   for (const SizeResult& r : sizes) {
-    text += fmt::format("  {:>4}  {:>8.2f}  {:>8.2f}  {:>7.4f}  {:>7.4f}\n", r.size, r.result.top1_percent, r.result.top5_percent, r.result.nll, r.result.ece);
+    text += fmt::format("  {:>4}  {:>8.2f}  {:>8.2f}  {:>7.4f}  {:>7.4f}\n", r.size > 0 ? std::to_string(r.size) : "-", r.result.top1_percent, r.result.top5_percent,
+                        r.result.nll, r.result.ece);
   }
   return text;
 }
 
 std::string weak_points(const SizeResult& r, const std::vector<std::string>& names) {
-  std::string text = fmt::format("\nweakest classes at {} px\n", r.size);
+  std::string text = fmt::format("\nweakest classes{}\n", at_size(r.size));
   const std::vector<Confusion::ClassAccuracy> classes = r.confusion.weakest_first();
   for (size_t i = 0; i < std::min(kShownWeakest, classes.size()); ++i) {
     text += fmt::format("  {:>6.2f} % of {:>6}  {}\n", classes[i].percent, with_thousands(classes[i].images), names[static_cast<size_t>(classes[i].label)]);
@@ -162,10 +165,10 @@ std::string printable(const std::string& path) {
   return quoted.substr(1, quoted.size() - 2);
 }
 
-std::string prediction_lines(const std::vector<Answer>& answers, const Images& images, const std::vector<std::string>& names) {
+std::string prediction_lines(const std::vector<Answer>& answers, const Samples& samples, const std::vector<std::string>& names) {
   std::string text;
   for (const Answer& answer : answers) {
-    text += printable(images.name(answer.index));
+    text += printable(samples.name(answer.index));
     for (size_t i = 0; i < answer.classes.size(); ++i) text += fmt::format("{} {} {:.3f}", i == 0 ? ":" : ",", names[static_cast<size_t>(answer.classes[i])], answer.probabilities[i]);
     text += "\n";
   }
@@ -204,8 +207,10 @@ Json metrics_of(const std::vector<SizeResult>& sizes) {
   Json metrics = {{"top1_percent", first.top1_percent}, {"top5_percent", first.top5_percent}, {"nll", first.nll}, {"ece", first.ece}};
   double top1 = 0, ece = 0;
   for (const SizeResult& r : sizes) {
-    metrics[fmt::format("top1_percent_at_{}", r.size)] = r.result.top1_percent;
-    metrics[fmt::format("ece_at_{}", r.size)] = r.result.ece;
+    if (r.size > 0) {
+      metrics[fmt::format("top1_percent_at_{}", r.size)] = r.result.top1_percent;
+      metrics[fmt::format("ece_at_{}", r.size)] = r.result.ece;
+    }
     top1 += r.result.top1_percent / static_cast<double>(sizes.size());
     ece += r.result.ece / static_cast<double>(sizes.size());
   }
@@ -214,46 +219,41 @@ Json metrics_of(const std::vector<SizeResult>& sizes) {
   return metrics;
 }
 
-void export_weights(const Options& options, const Classifier& classifier, Log& log) {
-  const NamedTensors tensors = options.names.empty() ? named_tensors(*classifier.model) : tensors_for_library(*classifier.model, options.names);
-  save_weights(options.export_file, tensors);
-  log.info(fmt::format("export: {} tensors to {}", tensors.size(), options.export_file));
-}
-
 }  // namespace
 
 Report evaluate_model(const Options& options, RunContext& context) {
-  const Classifier classifier = open_classifier(options.model, /*all_names=*/context.log.level() == LogLevel::kVerbose);
-  context.log.info(fmt::format("model: {}", classifier.description));
-  if (!options.export_file.empty()) export_weights(options, classifier, context.log);
-  if (options.data.empty() && options.predict.empty()) return {.text = options.export_file, .result = {{"export", options.export_file}, {"model_id", classifier.id}}};
+  const Network network = open_network(options, /*all_names=*/context.log.level() == LogLevel::kVerbose);
+  context.log.info(fmt::format("model: {}", network.description));
+  if (!options.export_file.empty()) {
+    save_weights(options.export_file, network.tensors);
+    context.log.info(fmt::format("export: {} tensors to {}", network.tensors.size(), options.export_file));
+  }
+  if (options.data.empty() && options.predict.empty()) return {.text = options.export_file, .result = {{"export", options.export_file}, {"model_id", network.id}}};
 
   const bool has_labels = !options.data.empty();
-  std::vector<int64_t> sizes = options.eval_sizes;
-  if (sizes.empty()) sizes.push_back(classifier.preprocessing.size);
-  for (const int64_t size : sizes) classifier.model->require_input(1, classifier.model->in_channels(), size, size, /*training=*/false);
-  const Images images = has_labels ? open_labelled(options, classifier) : open_unlabelled(options, classifier);
-  context.log.info(fmt::format("data: {}", images.description));
-  const Settings settings = settings_of(options, classifier, context, classifier.preprocessing.size);
-  const std::vector<std::string> names = names_or_numbers(images.class_names, classifier.model->num_classes());
-  convert_memory_format(*classifier.model, at::MemoryFormat::ChannelsLast);
-  move_to_device(*classifier.model, settings.loader.device);
+  const std::vector<int64_t>& sizes = network.sizes;
+  const Samples samples = has_labels ? open_labelled(options, network) : open_unlabelled(options, network);
+  const int64_t num_samples = num_images(samples.samples);
+  context.log.info(fmt::format("data: {}", samples.description));
+  const Settings settings = settings_of(options, network, context);
+  const std::vector<std::string> names = names_or_numbers(samples.class_names, network.num_classes);
+  move_to_device(*network.module, settings.device);
 
   std::vector<SizeResult> results;
   std::vector<Answer> answers;  // at the first size
   int64_t num_bad = 0;
   for (const int64_t size : sizes) {
     const bool first = results.empty();
-    Progress progress(context.log, fmt::format("{} px", size), "images", num_images(images.images));
+    Progress progress(context.log, size > 0 ? fmt::format("{} px", size) : "evaluate", noun(network), num_samples);
     const auto note_bad = [&](const std::vector<BadImage>& bad) {
       for (const BadImage& image : bad) {
         if (!first) continue;
         if (++num_bad <= 3) context.log.warn(fmt::format("left out: {}", image.why));
-        FT_REQUIRE(100 * static_cast<double>(num_bad) <= options.max_bad_percent * static_cast<double>(num_images(images.images)),
-                   "{} of {} images cannot be decoded, more than --max-bad-percent {}; the last: {}", num_bad, num_images(images.images), options.max_bad_percent, image.why);
+        FT_REQUIRE(100 * static_cast<double>(num_bad) <= options.max_bad_percent * static_cast<double>(num_samples),
+                   "{} of {} {} cannot be used, more than --max-bad-percent {}; the last: {}", num_bad, num_samples, noun(network), options.max_bad_percent, image.why);
       }
     };
-    results.push_back(evaluate_at(classifier, images.images, size, has_labels, settings, first ? &answers : nullptr, note_bad, [&](int64_t done) { progress.update(done); }));
+    results.push_back(evaluate_at(network, samples.samples, size, has_labels, settings, first ? &answers : nullptr, note_bad, [&](int64_t done) { progress.update(done); }));
     progress.finish();
   }
   std::vector<CorruptedResult> corrupted;
@@ -267,25 +267,25 @@ Report evaluate_model(const Options& options, RunContext& context) {
         RandomStream stream(kCorruptionSeed, "corruption", severity, index);
         corrupt(static_cast<Corruption>(kind), static_cast<int>(severity), stream, shape, pixels);
       };
-      Progress progress(context.log, fmt::format("{} {}", name, severity), "images", num_images(images.images));
+      Progress progress(context.log, fmt::format("{} {}", name, severity), "images", num_samples);
       corrupted.push_back({name, static_cast<int>(severity),
-                           evaluate_at(classifier, images.images, sizes[0], has_labels, harder, nullptr, [](const std::vector<BadImage>&) {}, [&](int64_t done) { progress.update(done); })});
+                           evaluate_at(network, samples.samples, sizes[0], has_labels, harder, nullptr, [](const std::vector<BadImage>&) {}, [&](int64_t done) { progress.update(done); })});
       progress.finish();
     }
   }
-  if (num_bad > 0) context.log.warn(fmt::format("{} of {} images left out", num_bad, num_images(images.images)));
+  if (num_bad > 0) context.log.warn(fmt::format("{} of {} {} left out", num_bad, num_samples, noun(network)));
 
-  if (!options.predictions.empty()) write_file_atomic(options.predictions, jsonl(answers, images, names));
+  if (!options.predictions.empty()) write_file_atomic(options.predictions, jsonl(answers, samples, names));
   Report report;
-  report.result = {{"model_id", classifier.id}, {"images", answers.size()}, {"bad_images", num_bad}, {"class_names", names}};
+  report.result = {{"model_id", network.id}, {"images", answers.size()}, {"bad_images", num_bad}, {"class_names", names}};
   if (!has_labels) {
-    report.text = prediction_lines(answers, images, names);
+    report.text = prediction_lines(answers, samples, names);
     report.result["predictions"] = Json::array();
-    for (const Answer& answer : answers) report.result["predictions"].push_back(to_json(answer, images, names));
+    for (const Answer& answer : answers) report.result["predictions"].push_back(to_json(answer, samples, names));
     return report;
   }
   if (!options.report.empty()) {
-    const ReportPage page{classifier.description, images.description, names, results, corrupted, confident_errors(answers, images, settings, sizes[0])};
+    const ReportPage page{network.description, samples.description, noun(network), names, results, corrupted, confident_errors(answers, samples, settings, sizes[0])};
     write_file_atomic(options.report, to_html(page));
   }
   report.text = size_table(results) + corruption_table(corrupted, sizes[0]) + weak_points(results.front(), names);

@@ -1,6 +1,7 @@
 #include "evaluate-model/evaluation.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,14 +10,13 @@
 
 #include "base/errors.h"
 #include "base/signals.h"
-#include "train/autocast.h"
 
 namespace fettle::evaluate {
 namespace {
 
 // The most likely classes of each row.
-void answer(const at::Tensor& logits, const Batch& batch, const std::vector<int64_t>& indices, bool has_labels, std::vector<Answer>& answers) {
-  const at::Tensor probabilities = at::softmax(logits.to(at::kCPU, at::kDouble), 1).contiguous();
+void answer(const AnsweredBatch& batch, bool has_labels, std::vector<Answer>& answers) {
+  const at::Tensor probabilities = at::softmax(batch.logits.to(at::kCPU, at::kDouble), 1).contiguous();
   const auto* p = probabilities.const_data_ptr<double>();
   const at::Tensor label_tensor = batch.labels.to(at::kCPU);
   const int64_t* labels = label_tensor.const_data_ptr<int64_t>();
@@ -28,19 +28,10 @@ void answer(const at::Tensor& logits, const Batch& batch, const std::vector<int6
     // A NaN comes last.
     const auto before = [p](int32_t a, int32_t b) { return p[a] > p[b] || (p[a] == p[b] && a < b) || (std::isnan(p[b]) && !std::isnan(p[a])); };
     std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown), order.end(), before);
-    Answer answer{indices[static_cast<size_t>(row)], has_labels ? labels[row] : -1, {order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown)}, {}};
+    Answer answer{batch.indices[static_cast<size_t>(row)], has_labels ? labels[row] : -1, {order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown)}, {}};
     for (const int32_t c : answer.classes) answer.probabilities.push_back(static_cast<float>(p[c]));
     answers.push_back(std::move(answer));
   }
-}
-
-// The samples of the plan that are in the batch.
-std::vector<int64_t> kept_indices(const Batch& batch) {
-  std::vector<int64_t> kept;
-  for (const int64_t index : batch.plan->indices) {
-    if (std::none_of(batch.bad.begin(), batch.bad.end(), [&](const BadImage& bad) { return bad.index == index; })) kept.push_back(index);
-  }
-  return kept;
 }
 
 }  // namespace
@@ -83,44 +74,35 @@ std::vector<double> Confusion::accuracy_percent_of_class() const {
   return accuracy;
 }
 
-SizeResult evaluate_at(const Classifier& classifier, const LabelledImages& images, int64_t size, bool has_labels, const Settings& settings, std::vector<Answer>* answers,
+std::string at_size(int64_t size) { return size > 0 ? fmt::format(" at {} px", size) : ""; }
+
+SizeResult evaluate_at(const Network& network, const LabelledImages& samples, int64_t size, bool has_labels, const Settings& settings, std::vector<Answer>* answers,
                        const std::function<void(const std::vector<BadImage>&)>& bad, const std::function<void(int64_t)>& progress) {
   const at::NoGradGuard no_grad;
-  Normalization normalization;
-  for (const double mean : classifier.preprocessing.mean) normalization.mean.push_back(static_cast<float>(mean));
-  for (const double std : classifier.preprocessing.std) normalization.std.push_back(static_cast<float>(std));
-  const std::vector<BatchPlan> plans = sequential_plans(num_images(images), std::max<int64_t>(1, settings.batch_pixels / (size * size)), size, size);
-  ImageLoader loader(images, normalization, plans, 0, 0, settings.loader);
   ClassificationMeter meter(settings.ece_bins);
   SizeResult result;
   result.size = size;
-  result.confusion.num_classes = classifier.model->num_classes();
+  result.confusion.num_classes = network.num_classes;
   int64_t done = 0;
-  Batch batch;
   std::vector<Answer> of_batch;
-  while (loader.next(batch)) {
+  network.answer(samples, size, settings, [&](const AnsweredBatch& batch) {
     if (stop_requested()) FT_FAIL(stop_signal() == SIGINT ? ExitCode::kInterrupted : ExitCode::kTerminated, "stopped; nothing was written");
     bad(batch.bad);
-    at::Tensor logits;
-    {
-      const AutocastGuard autocast(settings.loader.device, settings.precision);
-      logits = classifier.model->forward(batch.images).to(at::kFloat);
-    }
-    if (has_labels) meter.add(logits, batch.labels);
+    if (has_labels) meter.add(batch.logits, batch.labels);
     of_batch.clear();
-    answer(logits, batch, kept_indices(batch), has_labels, of_batch);
+    answer(batch, has_labels, of_batch);
     for (const Answer& a : of_batch) {
-      if (!std::isfinite(a.probabilities[0])) FT_FAIL(ExitCode::kNumbers, "the network's answers at {} px are not finite numbers", size);
+      if (!std::isfinite(a.probabilities[0])) FT_FAIL(ExitCode::kNumbers, "the network's answers{} are not finite numbers", at_size(size));
       if (has_labels) ++result.confusion.counts[{a.label, a.classes[0]}];
     }
     if (answers != nullptr) answers->insert(answers->end(), of_batch.begin(), of_batch.end());
     done += static_cast<int64_t>(of_batch.size());
     progress(done);
-  }
+  });
   if (!has_labels) return result;
   result.result = meter.result();
   result.bins = meter.state().bins;
-  if (!std::isfinite(result.result.nll)) FT_FAIL(ExitCode::kNumbers, "the network's answers at {} px are not finite numbers", size);
+  if (!std::isfinite(result.result.nll)) FT_FAIL(ExitCode::kNumbers, "the network's answers{} are not finite numbers", at_size(size));
   return result;
 }
 
@@ -135,7 +117,7 @@ Json to_json(const SizeResult& r) {
   for (const auto& [classes, count] : r.confusion.counts) confusion.push_back({classes.first, classes.second, count});
   Json accuracy = Json::array();
   for (const double percent : r.confusion.accuracy_percent_of_class()) accuracy.push_back(std::isnan(percent) ? Json() : Json(percent));
-  return {{"size", r.size},
+  return {{"size", r.size > 0 ? Json(r.size) : Json()},
           {"images", r.result.num_samples},
           {"top1_percent", r.result.top1_percent},
           {"top5_percent", r.result.top5_percent},

@@ -1,5 +1,5 @@
 #pragma once
-// A classifier over images: what it answers for each, and what that adds up to.
+// A network over samples: what it answers for each, and what that adds up to.
 
 #include <array>
 #include <cstdint>
@@ -10,9 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint/classifier.h"
 #include "data/labelled_images.h"
-#include "data/loader.h"
+#include "evaluate-model/network.h"
 #include "metrics/classification.h"
 
 namespace fettle::evaluate {
@@ -21,9 +20,9 @@ using Json = nlohmann::json;
 
 inline constexpr size_t kShownClasses = 5;
 
-// What the network answers for one image: its likeliest classes, best first, at equal probabilities the lower class.
+// What the network answers for one sample: its likeliest classes, best first, at equal probabilities the lower class.
 struct Answer {
-  int64_t index = 0;   // of the image
+  int64_t index = 0;   // of the sample
   int64_t label = -1;  // -1: none
   std::vector<int32_t> classes;      // min(5, C)
   std::vector<float> probabilities;  // of them
@@ -48,22 +47,17 @@ struct Confusion {
 };
 
 struct SizeResult {
-  int64_t size = 0;
+  int64_t size = 0;  // px; 0: none
   ClassificationResult result;
   CalibrationBins bins;
   Confusion confusion;
 };
 
-struct Settings {
-  int64_t batch_pixels = 0;  // images a batch times their pixels
-  at::ScalarType precision = at::kFloat;
-  int64_t ece_bins = 15;
-  LoaderOptions loader;
-};
+std::string at_size(int64_t size);  // " at 224 px", or nothing where there is no size
 
-// Runs the network, which is on the loader's device, over all images at size x size. `answers` may be null; `bad` gets what could not be
-// decoded, `progress` the number of images done. With labels: Error(kNumbers) when what it adds up to is not finite.
-SizeResult evaluate_at(const Classifier& classifier, const LabelledImages& images, int64_t size, bool has_labels, const Settings& settings, std::vector<Answer>* answers,
+// Runs the network, which is on settings.device, over all samples. `answers` may be null; `bad` gets what could not be used, `progress` the
+// number of samples done. Error(kNumbers): the answers, or what they add up to with labels, are not finite.
+SizeResult evaluate_at(const Network& network, const LabelledImages& samples, int64_t size, bool has_labels, const Settings& settings, std::vector<Answer>* answers,
                        const std::function<void(const std::vector<BadImage>&)>& bad, const std::function<void(int64_t)>& progress);
 
 Json to_json(const SizeResult& result);

@@ -11,25 +11,27 @@ namespace fettle::evaluate {
 
 void bind(FlagTable& table, Options& options) {
   bind(table, options.model);
+  table.flag("phi-file", options.phi_file, "of a network that reads bytes: the permutation that it was trained with, which its artifact does not hold").metavar("FILE").input("phi");
 
-  table.group("Images");
-  table.flag("data", options.data, "labelled images: a folder of class folders, a .tar of one, shards, a CSV or JSONL list, or IDX; the part 'val' or 'test' where there is one")
+  table.group("Images or files");
+  table.flag("data", options.data, "labelled images, or files for a network that reads them: a folder of class folders, a .tar of one, shards, a CSV or JSONL list, or IDX; the part "
+             "'val' or 'test' where there is one")
       .metavar("PATH")
       .input("data")
       .common();
   std::vector<std::string> formats = data_format_names();
   formats.insert(formats.begin(), "auto");
   table.flag("data-format", options.data_format, "what --data is; auto looks").choices(formats);
-  table.flag("predict", options.predict, "image, or folder of images, to classify without labels").many().metavar("PATH").common();
+  table.flag("predict", options.predict, "image or file, or folder of them, to classify without labels").many().metavar("PATH").common();
   table.flag("workers", options.workers, "loader threads; 0 makes batches in the computing thread").range(0, 256).default_text("1, on a GPU --threads").not_recorded();
-  table.flag("bad-images", options.bad_images, "images that cannot be decoded: stop, or leave them out and say so").choices({"fail", "skip"});
-  table.flag("max-bad-percent", options.max_bad_percent, "skip: stop beyond this share of the images").range(0, 100).unit("%");
+  table.flag("bad-images", options.bad_images, "images and files that cannot be used: stop, or leave them out and say so").choices({"fail", "skip"});
+  table.flag("max-bad-percent", options.max_bad_percent, "skip: stop beyond this share of them").range(0, 100).unit("%");
   table.flag("max-pixels", options.max_pixels, "an image that claims more is refused").range(1, 1e12).unit("pixels");
   table.flag("exif-orientation", options.exif_orientation, "turn photographs upright; the reference recipes do not");
 
   table.group("Evaluation");
   table.flag("eval-sizes", options.eval_sizes, "sizes to evaluate at; the first is that of predictions and report").range(1, 1e5).unit("px").default_text("--size").common();
-  table.flag("batch-size", options.batch_size, "images a batch at --size; at other sizes as many as hold its pixels").range(1, 1e6);
+  table.flag("batch-size", options.batch_size, "images a batch at --size; at other sizes as many as hold its pixels. Networks that read bytes: files a batch").range(1, 1e6);
   table.flag("precision", options.precision, "of matrix products; auto is a fixed rule by device and network").choices({"fp32", "bf16", "auto"});
   table.flag("ece-bins", options.ece_bins, "bins of equal width for the calibration error").range(1, 1000);
   table.flag("corruptions", options.corruptions, "corrupt the images as well, at the first size; 'all', or one of gaussian_noise, shot_noise, defocus_blur, contrast, brightness, pixelate, "
@@ -37,7 +39,7 @@ void bind(FlagTable& table, Options& options) {
   table.flag("severities", options.severities, "of the corruptions, 1 to 5").range(1, kSeverities);
 
   table.group("Output");
-  table.flag("predictions", options.predictions, "write a line an image: path, label, the five likeliest classes with their probabilities").metavar("FILE").not_recorded().common();
+  table.flag("predictions", options.predictions, "write a line an image or file: path, label, the five likeliest classes with their probabilities").metavar("FILE").not_recorded().common();
   table.flag("report", options.report, "write a page with everything, and pictures of the most confident errors").metavar("FILE").not_recorded().common();
   table.flag("export", options.export_file, "write the weights as .safetensors under the names of --names").metavar("FILE").not_recorded();
   table.flag("names", options.names, "whose names: torchvision, timm or huggingface").metavar("LIBRARY").default_text("the network's own").not_recorded();

@@ -14,6 +14,7 @@ namespace fettle::evaluate {
 
 struct Options {
   ClassifierSource model;
+  std::string phi_file;  // of a network that reads bytes
 
   std::string data;
   std::string data_format = "auto";

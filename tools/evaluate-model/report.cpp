@@ -45,10 +45,10 @@ void put_le(std::vector<uint8_t>& bytes, uint32_t value, int count) {
 }
 
 // Accuracy of each bin, and how far the confidence lies from it.
-std::string reliability_diagram(const SizeResult& r) {
+std::string reliability_diagram(const SizeResult& r, const std::string& samples) {
   const int full = kSide + 2 * kMargin;
   const auto y_of = [](double share) { return kMargin + (1 - share) * kSide; };
-  std::string svg = fmt::format("<svg width='{0}' height='{0}' viewBox='0 0 {0} {0}' role='img'><title>Reliability at {1} px</title>\n", full, r.size);
+  std::string svg = fmt::format("<svg width='{0}' height='{0}' viewBox='0 0 {0} {0}' role='img'><title>Reliability{1}</title>\n", full, at_size(r.size));
   for (int tick = 0; tick <= 4; ++tick) {
     const double share = tick / 4.0, at = kMargin + share * kSide;
     svg += fmt::format("<line x1='{0}' y1='{1:.1f}' x2='{2}' y2='{1:.1f}' class='grid'/><text x='{3}' y='{4:.1f}' text-anchor='end'>{5}</text>", kMargin, y_of(share), kMargin + kSide,
@@ -61,8 +61,8 @@ std::string reliability_diagram(const SizeResult& r) {
     if (n == 0) continue;
     const double accuracy = static_cast<double>(r.bins.num_correct[i]) / n, confidence = r.bins.confidence_sum[i] / n;
     const double x = kMargin + static_cast<double>(i) / num_bins * kSide, width = kSide / num_bins;
-    svg += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='{:.1f}' height='{:.1f}' class='bar'><title>{} images: {:.1f} % right at a mean confidence of {:.1f} %</title></rect>", x + 0.5,
-                       y_of(accuracy), width - 1, accuracy * kSide, r.bins.num_samples[i], 100 * accuracy, 100 * confidence);
+    svg += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='{:.1f}' height='{:.1f}' class='bar'><title>{} {}: {:.1f} % right at a mean confidence of {:.1f} %</title></rect>", x + 0.5,
+                       y_of(accuracy), width - 1, accuracy * kSide, r.bins.num_samples[i], samples, 100 * accuracy, 100 * confidence);
     svg += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='{:.1f}' height='{:.1f}' class='gap'/>\n", x + 0.5, y_of(std::max(accuracy, confidence)), width - 1,
                        std::abs(accuracy - confidence) * kSide);
   }
@@ -73,7 +73,7 @@ std::string reliability_diagram(const SizeResult& r) {
 }
 
 std::string class_table(const ReportPage& page, const SizeResult& r) {
-  std::string html = "<table><tr><th>class</th><th>images</th><th>top-1, %</th></tr>\n";
+  std::string html = fmt::format("<table><tr><th>class</th><th>{}</th><th>top-1, %</th></tr>\n", page.samples);
   for (const Confusion::ClassAccuracy& c : r.confusion.weakest_first()) {
     html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.1f}</td></tr>\n", escaped(page.class_names[static_cast<size_t>(c.label)]), with_thousands(c.images), c.percent);
   }
@@ -82,7 +82,7 @@ std::string class_table(const ReportPage& page, const SizeResult& r) {
 
 std::string pair_table(const ReportPage& page, const SizeResult& r) {
   const auto name = [&](int64_t c) { return escaped(page.class_names[static_cast<size_t>(c)]); };
-  std::string html = "<table><tr><th>label</th><th>answer</th><th>images</th></tr>\n";
+  std::string html = fmt::format("<table><tr><th>label</th><th>answer</th><th>{}</th></tr>\n", page.samples);
   for (const Confusion::Pair& pair : r.confusion.worst(kWorstPairs)) {
     html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", name(pair.label), name(pair.answer), with_thousands(pair.count));
   }
@@ -91,7 +91,8 @@ std::string pair_table(const ReportPage& page, const SizeResult& r) {
 
 std::string error_figure(const ReportPage& page, const ShownError& error) {
   const auto name = [&](int64_t c) { return escaped(page.class_names[static_cast<size_t>(c)]); };
-  return fmt::format("<figure><img src='{}' alt='{}'><figcaption><b>{}</b> {:.1f} %, is {}<br><span>{}</span></figcaption></figure>\n", error.picture, escaped(error.name),
+  const std::string picture = error.picture.empty() ? "" : fmt::format("<img src='{}' alt='{}'>", error.picture, escaped(error.name));
+  return fmt::format("<figure>{}<figcaption><b>{}</b> {:.1f} %, is {}<br><span>{}</span></figcaption></figure>\n", picture,
                      name(error.answer.classes[0]), 100 * error.answer.probabilities[0], name(error.answer.label), escaped(error.name));
 }
 
@@ -132,15 +133,15 @@ std::string to_html(const ReportPage& page) {
   std::string html = fmt::format("<!doctype html>\n<html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>Evaluation of {}</title>\n<style>{}</style>\n",
                                  escaped(page.model), kStyle);
   html += fmt::format("<h1>Evaluation</h1>\n<p>{}<br>{}</p>\n", escaped(page.model), escaped(page.data));
-  html += "<table><tr><th>size, px</th><th>images</th><th>top-1, %</th><th>top-5, %</th><th>NLL</th><th>ECE</th></tr>\n";
+  html += fmt::format("<table><tr><th>size, px</th><th>{}</th><th>top-1, %</th><th>top-5, %</th><th>NLL</th><th>ECE</th></tr>\n", page.samples);
   for (const SizeResult& r : page.sizes) {
-    html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}</td><td>{:.2f}</td><td>{:.4f}</td><td>{:.4f}</td></tr>\n", r.size, with_thousands(r.result.num_samples), r.result.top1_percent,
-                        r.result.top5_percent, r.result.nll, r.result.ece);
+    html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}</td><td>{:.2f}</td><td>{:.4f}</td><td>{:.4f}</td></tr>\n", r.size > 0 ? std::to_string(r.size) : "-",
+                        with_thousands(r.result.num_samples), r.result.top1_percent, r.result.top5_percent, r.result.nll, r.result.ece);
   }
   html += "</table>\n<h2>Calibration</h2>\n<p>Bars: how many of the answers in a bin of confidence are right. Red: how far their mean confidence is from that.</p>\n<div class='row'>\n";
-  for (const SizeResult& r : page.sizes) html += fmt::format("<div><b>{} px</b>, ECE {:.4f}<br>{}</div>\n", r.size, r.result.ece, reliability_diagram(r));
+  for (const SizeResult& r : page.sizes) html += fmt::format("<div>ECE{} {:.4f}<br>{}</div>\n", at_size(r.size), r.result.ece, reliability_diagram(r, page.samples));
   const SizeResult& first = page.sizes.front();
-  html += fmt::format("</div>\n<h2>Classes at {0} px</h2>\n<div class='row'><div>{1}</div><div class='pairs'>{2}</div></div>\n", first.size, class_table(page, first), pair_table(page, first));
+  html += fmt::format("</div>\n<h2>Classes{}</h2>\n<div class='row'><div>{}</div><div class='pairs'>{}</div></div>\n", at_size(first.size), class_table(page, first), pair_table(page, first));
   if (!page.corrupted.empty()) {
     html += fmt::format("<h2>Corrupted images at {} px</h2>\n<table><tr><th>corruption</th><th>severity</th><th>top-1, %</th><th>NLL</th><th>ECE</th></tr>\n", first.size);
     for (const CorruptedResult& c : page.corrupted) {
@@ -150,7 +151,7 @@ std::string to_html(const ReportPage& page) {
     html += "</table>\n";
   }
   if (!page.errors.empty()) {
-    html += fmt::format("<h2>The most confident errors at {} px</h2>\n<p>As the network sees the images.</p>\n<div class='row'>\n", first.size);
+    html += fmt::format("<h2>The most confident errors{}</h2>\n{}<div class='row'>\n", at_size(first.size), first.size > 0 ? "<p>Scaled and cut out as for the network.</p>\n" : "");
     for (const ShownError& error : page.errors) html += error_figure(page, error);
     html += "</div>\n";
   }

@@ -14,8 +14,8 @@ std::string image_uri(const std::vector<uint8_t>& rgb, int64_t height, int64_t w
 
 struct ShownError {
   Answer answer;
-  std::string name;     // of the image
-  std::string picture;  // image_uri()
+  std::string name;     // of the sample
+  std::string picture;  // image_uri(); empty where samples are no pictures
 };
 
 struct CorruptedResult {
@@ -26,6 +26,7 @@ struct CorruptedResult {
 
 struct ReportPage {
   std::string model, data;               // one line each
+  std::string samples;                   // "images" or "files"
   std::vector<std::string> class_names;  // one a class, numbers where there are no names
   std::vector<SizeResult> sizes;
   std::vector<CorruptedResult> corrupted;  // at the first size
