@@ -221,6 +221,21 @@ void ByteTransformer::apply(std::vector<uint8_t>& bytes, const SampleKey& key, s
   if (transforms_.phi) substitute(bytes, *transforms_.phi);
 }
 
+// apply() itself, which moves the bytes of the positions' numbers, lowest first, as it moves a file's.
+std::vector<int64_t> ByteTransformer::source_positions(int64_t length, const SampleKey& key, std::string_view name) const {
+  ByteTransformer moves({.reorder = transforms_.reorder, .keep = transforms_.keep});
+  std::vector<int64_t> positions;
+  std::vector<uint8_t> bytes;
+  for (int shift = 0; shift == 0 || (length - 1) >> shift > 0; shift += 8) {
+    bytes.resize(static_cast<size_t>(length));
+    for (int64_t i = 0; i < length; ++i) bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(i >> shift);
+    moves.apply(bytes, key, name);
+    positions.resize(bytes.size());
+    for (size_t i = 0; i < bytes.size(); ++i) positions[i] |= int64_t{bytes[i]} << shift;
+  }
+  return positions;
+}
+
 int64_t ByteTransformer::output_length(int64_t length) const {
   return transforms_.keep ? static_cast<int64_t>(transforms_.keep->fraction * static_cast<double>(length)) : length;
 }

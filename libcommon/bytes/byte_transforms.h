@@ -127,6 +127,9 @@ class ByteTransformer {
 
   int64_t output_length(int64_t length) const;  // bytes that are left of so many
 
+  // Where each byte that apply() leaves of so many comes from. Noise and phi move none. Error(kInput) as apply().
+  std::vector<int64_t> source_positions(int64_t length, const SampleKey& key, std::string_view name) const;
+
  private:
   std::span<const int32_t> window_permutation(const SampleKey& key);
 

@@ -87,6 +87,26 @@ TEST_CASE("byte transforms: windows share one permutation, which the run or the 
   }
 }
 
+TEST_CASE("byte transforms: source positions are where bytes come from, whatever is done to their values") {
+  for (const Order order : {Order::kReverse, Order::kCyclicHalfLength, Order::kStride, Order::kWindowShuffle, Order::kRandomShuffle}) {
+    for (const bool keeps : {false, true}) {
+      for (const size_t size : {0, 1, 2, 255, 256, 257, 70'000}) {
+        INFO(order_name(order) << ", " << size << (keeps ? ", a share of them" : ""));
+        ByteTransforms transforms{.reorder = Reorder{.order = order, .stride = 7, .window = 50, .redraw_each_batch = true}, .phi = reference_phi()};
+        if (keeps) transforms.keep = Keep{.fraction = 0.3};
+        Bytes in(size);
+        for (size_t i = 0; i < size; ++i) in[i] = static_cast<uint8_t>(i * i / 3 + i / 256);
+        const SampleKey key{.seed = 4, .epoch = 1, .batch = 2, .sample = 3};
+        Bytes expected;
+        for (const int64_t position : ByteTransformer(transforms).source_positions(static_cast<int64_t>(size), key, "sample")) expected.push_back((*transforms.phi)[in.at(static_cast<size_t>(position))]);
+        CHECK(transformed(transforms, in, key) == expected);
+      }
+    }
+  }
+  const std::vector<int64_t> nothing_moves = ByteTransformer({.noise = Noise{-5, 5}}).source_positions(300, {}, "sample");
+  for (size_t i = 0; i < 300; ++i) CHECK(nothing_moves.at(i) == static_cast<int64_t>(i));
+}
+
 TEST_CASE("byte transforms: a random shuffle and noise belong to the sample and the epoch, whatever went before") {
   for (const ByteTransforms& transforms : {reordered({.order = Order::kRandomShuffle}), ByteTransforms{.noise = Noise{-20, 20}}}) {
     const Bytes in = iota(300);
