@@ -47,12 +47,14 @@ struct Options {
   std::string from;
   bool evaluate = false;
   std::vector<std::string> predict;
+  std::string explain;
+  std::string report;
 };
 
 void bind(FlagTable& table, Options& options);
 void validate(const Options& options);
 
-bool trains(const Options& options);           // rather than --predict or --evaluate
+bool trains(const Options& options);           // rather than --predict, --evaluate or --explain
 Input input_of(const Options& options);        // reads --phi-file
 Json arch_options(const Options& options);
 

@@ -194,6 +194,7 @@ Report train(const Options& options, RunContext& context) {
 Report train_byteformer(const Options& options, RunContext& context) {
   if (options.evaluate) return evaluate(options, context);
   if (!options.predict.empty()) return predict(options, context);
+  if (!options.explain.empty()) return explain(options, context);
   return train(options, context);
 }
 
