@@ -179,10 +179,13 @@ ByteTransformer::ByteTransformer(const ByteTransforms& transforms) : transforms_
 
 std::span<const int32_t> ByteTransformer::window_permutation(const SampleKey& key) {
   const Reorder& reorder = *transforms_.reorder;
-  std::array<uint64_t, 3> wanted{key.seed, 0, 0};
-  if (reorder.redraw_each_batch) wanted = {key.seed, static_cast<uint64_t>(key.epoch), static_cast<uint64_t>(key.batch)};
+  if (!reorder.redraw_each_batch) {
+    if (permutation_.empty()) permutation_ = torch_permutation(reorder.window, kReferenceSeed);
+    return permutation_;
+  }
+  const std::array<uint64_t, 3> wanted{key.seed, static_cast<uint64_t>(key.epoch), static_cast<uint64_t>(key.batch)};
   if (window_key_ != wanted) {
-    draw_permutation(reorder.window, RandomStream(key.seed, "window shuffle", static_cast<int64_t>(wanted[1]), static_cast<int64_t>(wanted[2])), permutation_);
+    draw_permutation(reorder.window, RandomStream(key.seed, "window shuffle", key.epoch, key.batch), permutation_);
     window_key_ = wanted;
   }
   return permutation_;
@@ -219,6 +222,21 @@ void ByteTransformer::apply(std::vector<uint8_t>& bytes, const SampleKey& key, s
   }
   if (transforms_.noise) add_uniform_noise(bytes, *transforms_.noise, RandomStream(key.seed, "byte noise", key.epoch, key.sample));
   if (transforms_.phi) substitute(bytes, *transforms_.phi);
+}
+
+// apply() itself, which moves the bytes of the positions' numbers, lowest first, as it moves a file's.
+std::vector<int64_t> ByteTransformer::source_positions(int64_t length, const SampleKey& key, std::string_view name) const {
+  ByteTransformer moves({.reorder = transforms_.reorder, .keep = transforms_.keep});
+  std::vector<int64_t> positions;
+  std::vector<uint8_t> bytes;
+  for (int shift = 0; shift == 0 || (length - 1) >> shift > 0; shift += 8) {
+    bytes.resize(static_cast<size_t>(length));
+    for (int64_t i = 0; i < length; ++i) bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(i >> shift);
+    moves.apply(bytes, key, name);
+    positions.resize(bytes.size());
+    for (size_t i = 0; i < bytes.size(); ++i) positions[i] |= int64_t{bytes[i]} << shift;
+  }
+  return positions;
 }
 
 int64_t ByteTransformer::output_length(int64_t length) const {

@@ -12,7 +12,7 @@
 //
 // Permutations that are fixed are PyTorch's: torch.randperm on its CPU generator with seed 2147483647, as in the public code. What is drawn
 // anew comes from our own named streams: (seed, "byte shuffle", epoch, sample), (seed, "byte noise", epoch, sample), and for windows
-// that are drawn anew for every batch, as in the public code, (seed, "window shuffle", epoch, batch), else (seed, "window shuffle").
+// that are drawn anew for every batch, as in the public code, (seed, "window shuffle", epoch, batch).
 //
 // Errors are kInput unless noted.
 
@@ -46,7 +46,7 @@ struct Reorder {
   Order order = Order::kReverse;
   int64_t stride = 1024;             // kStride, >= 1
   int64_t window = 1024;             // kWindowShuffle, 1..2^24
-  bool redraw_each_batch = false;    // kWindowShuffle: a new permutation for every batch instead of one for the run
+  bool redraw_each_batch = false;    // kWindowShuffle: a new permutation for every batch instead of one for all runs
   bool operator==(const Reorder&) const = default;
 };
 
@@ -127,6 +127,9 @@ class ByteTransformer {
 
   int64_t output_length(int64_t length) const;  // bytes that are left of so many
 
+  // Where each byte that apply() leaves of so many comes from. Noise and phi move none. Error(kInput) as apply().
+  std::vector<int64_t> source_positions(int64_t length, const SampleKey& key, std::string_view name) const;
+
  private:
   std::span<const int32_t> window_permutation(const SampleKey& key);
 
@@ -134,7 +137,7 @@ class ByteTransformer {
   std::vector<uint8_t> scratch_;
   std::vector<int32_t> kept_, permutation_;
   int64_t kept_length_ = -1;
-  std::optional<std::array<uint64_t, 3>> window_key_;  // seed, epoch, batch of permutation_
+  std::optional<std::array<uint64_t, 3>> window_key_;  // seed, epoch, batch of permutation_ where it is drawn anew
 };
 
 }  // namespace fettle::byteformer

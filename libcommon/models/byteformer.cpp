@@ -162,9 +162,13 @@ class Network : public ByteFormer {
     for (int64_t i = 0; i < files.size(); ++i) counts[static_cast<size_t>(i)] = std::min(counts[static_cast<size_t>(i)], description_.num_tokens(files.length(i)));
     at::Tensor rows = stem(files, counts, {});
     if (counts != all) rows = padded_to(rows, counts, all);
+    return dropped(rows + embed_places(all));
+  }
+
+  at::Tensor embed_places(const std::vector<int64_t>& counts) const override {
     std::vector<at::Tensor> places;
-    for (const int64_t count : all) places.push_back(positions_of(count));
-    return dropped(rows + at::cat(places));
+    for (const int64_t count : counts) places.push_back(positions_of(count));
+    return at::cat(places);
   }
 
   at::Tensor classify(const at::Tensor& rows, const std::vector<int64_t>& counts) override {

@@ -96,6 +96,8 @@ class ByteFormer : public Module {
   virtual at::Tensor forward(const PackedBytes& files) = 0;
   // The parts of forward(). embed: packed tokens, [sum of tokens, width] (mode "reference": of equally many a file).
   virtual at::Tensor embed(const PackedBytes& files) = 0;
+  // What embed() adds to tokens for their places, [sum of tokens, width]: what it would give, without dropout, for files without bytes.
+  virtual at::Tensor embed_places(const std::vector<int64_t>& tokens_of_file) const = 0;
   virtual at::Tensor classify(const at::Tensor& tokens, const std::vector<int64_t>& tokens_of_file) = 0;
   // Tokens at the first layer of each file of the batch.
   virtual std::vector<int64_t> tokens_of_files(const PackedBytes& files) const = 0;

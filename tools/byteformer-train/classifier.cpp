@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -15,8 +16,12 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "byteformer-train/byte_task.h"
+#include "byteformer-train/saliency.h"
+#include "byteformer-train/saliency_page.h"
+#include "bytes/layout.h"
 #include "checkpoint/byte_classifier.h"
 #include "device/precision.h"
+#include "io/file.h"
 #include "models/preprocessing.h"
 #include "train/autocast.h"
 
@@ -103,6 +108,30 @@ std::vector<std::pair<std::string, ByteTransforms>> sweep_of(const ByteTransform
   }
   add("phi", [](ByteTransforms& t) { t.phi = reference_phi(); });
   return changed;
+}
+
+// A file as it is stored or encoded, before its bytes are transformed: as predict() makes it.
+std::vector<uint8_t> untransformed(const Options& options, const Input& input, const RunContext& context) {
+  Input plain = input;
+  plain.transforms = {};
+  plain.max_bytes = 0;
+  std::vector<uint8_t> bytes;
+  if (options.explain == "-") {
+    FT_REQUIRE_USAGE(!input.of_images(), "--explain -: the network reads pictures that are decoded first; those are read from files");
+    FileEncoder(plain).encode(read_standard_input(), "standard input", {}, bytes);
+    return bytes;
+  }
+  const LabelledImages files = open_unlabelled_images({options.explain}, input.of_images() ? is_image_name : is_any_name);
+  FT_REQUIRE(num_images(files) == 1, "--explain takes one file, and {} has {}", quote_path(options.explain), with_thousands(num_images(files)));
+  LoaderOptions loader = loader_of(options, input, context);
+  loader.threads = 0;
+  loader.skip_bad_images = false;
+  const std::vector<BatchPlan> plans = plan_evaluation(1, {}, {.image_size = input.size});
+  ByteLoader batches(files, plain, plans, 0, 0, loader);
+  ByteBatch batch;
+  FT_CHECK(batches.next(batch), "a file that was there");
+  const auto* const first = batch.files.bytes.const_data_ptr<uint8_t>();
+  return {first, first + batch.files.bytes.numel()};
 }
 
 Json failed_line(const std::string& file, const std::string& why) { return {{"file", file}, {"error", why}}; }
@@ -218,6 +247,49 @@ Report predict(const Options& options, RunContext& context) {
       }
     };
     for (const BatchPlan& plan : plan_evaluation(num_images(files), {}, {.batch_size = kPredictionBatch, .image_size = classifier.input.size})) answer_batch(plan);
+  }
+  return report;
+}
+
+Report explain(const Options& options, RunContext& context) {
+  const ByteClassifier classifier = open_byte_classifier(options.from, options.phi_file, positions_of(options.longer_files));
+  move_to_device(*classifier.model, c10::Device(context.common.device));
+  for (const auto& [name, parameter] : named_parameters(*classifier.model)) at::Tensor(parameter).requires_grad_(false);
+  const Input& input = classifier.input;
+  const std::string name = options.explain == "-" ? "standard input" : quote_path(options.explain);
+
+  const std::vector<uint8_t> file = untransformed(options, input, context);
+  Explanation explanation{.model_id = classifier.id, .file = options.explain, .class_names = names_or_numbers(classifier.class_names, classifier.model->description().num_classes)};
+  const bool pixels = input.encoding && (input.encoding->encoding == Encoding::kFhwc || input.encoding->encoding == Encoding::kFchw);
+  explanation.format = pixels ? encoding_name(input.encoding->encoding) : file_format(file);
+  explanation.regions = pixels ? std::vector<Region>{{"pixels", RegionKind::kData, 0, file.size()}} : file_layout(file);
+  std::vector<uint8_t> bytes = file;
+  if (input.max_bytes > 0) bytes.resize(std::min(bytes.size(), static_cast<size_t>(input.max_bytes)));
+  ByteTransformer transformer(input.transforms);
+  const SampleKey key{.seed = context.seed()};
+  const std::vector<int64_t> sources = transformer.source_positions(static_cast<int64_t>(bytes.size()), key, name);
+  transformer.apply(bytes, key, name);
+  FT_REQUIRE(!bytes.empty(), "{}: its transforms leave no bytes of it", name);
+
+  Progress progress(context.log, "explain", "points", -1);
+  explanation.saliency = integrated_gradients(*classifier.model, bytes, name, {}, [&](int64_t points) { progress.update(points); });
+  progress.finish();
+  const Saliency& saliency = explanation.saliency;
+  const double change = saliency.margin - saliency.baseline_margin;
+  if (std::abs(saliency.completeness_gap) > SaliencyOptions().allowed_gap(saliency)) {
+    context.log.warn(fmt::format("after {} points attributions differ from the {:+.3f} logits that they should sum up to by {:+.3f}", saliency.points, change, saliency.completeness_gap));
+  }
+  if (saliency.baseline_answer == saliency.answer) {
+    context.log.warn(fmt::format("without any bytes the network answers '{}' too: this file adds {:+.3f} to a margin of {:+.3f} logits, and shares are of that alone",
+                                 explanation.class_names[static_cast<size_t>(saliency.answer)], change, saliency.baseline_margin));
+  }
+  explanation.bytes_read = static_cast<int64_t>(bytes.size());
+  explanation.of_bytes.assign(file.size(), 0);
+  for (size_t i = 0; i < sources.size(); ++i) explanation.of_bytes[static_cast<size_t>(sources[i])] = saliency.of_bytes[i];
+  Report report{.text = to_text(explanation), .result = to_json(explanation)};
+  if (!options.report.empty()) {
+    write_file_atomic(options.report, to_html(explanation));
+    report.result["report"] = options.report;
   }
   return report;
 }

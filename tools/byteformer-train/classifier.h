@@ -8,5 +8,6 @@ namespace fettle::byteformer {
 
 Report evaluate(const Options& options, RunContext& context);  // --evaluate
 Report predict(const Options& options, RunContext& context);   // --predict
+Report explain(const Options& options, RunContext& context);   // --explain
 
 }  // namespace fettle::byteformer

@@ -15,9 +15,10 @@ int main(int argc, char** argv) {
           "classifies. Tensor names are those of the public checkpoints.",
       .examples = {"byteformer-train --data photos/ --val-fraction 0.1 --encoding tiff --arch bf_tiny --epochs 300 --out runs/bf",
                    "byteformer-train --data speech_commands/ --val-fraction 0.2 --encoding as-stored --arch-options '{\"kernel\": 16}' --epochs 60 --out runs/words",
-                   "byteformer-train --predict clip.wav - --from runs/words < something.bin"},
+                   "byteformer-train --predict clip.wav - --from runs/words < something.bin",
+                   "byteformer-train --explain photo.jpg --from runs/bf --report photo.html"},
       .makes_artifact = true,
-      .other_modes = {"predict", "evaluate"},
+      .other_modes = {"predict", "evaluate", "explain"},
       .computes = true,
       .several_processes = true,
   };

@@ -71,7 +71,7 @@ bool encodes_images(const Options& options) {
   return encoding && is_of_images(*encoding);
 }
 
-bool trains(const Options& options) { return options.predict.empty() && !options.evaluate; }
+bool trains(const Options& options) { return options.predict.empty() && !options.evaluate && options.explain.empty(); }
 
 void bind(FlagTable& table, Options& options) {
   bind(table, options.data);
@@ -117,19 +117,24 @@ void bind(FlagTable& table, Options& options) {
   table.flag("batch-tokens", options.batch_tokens, "instead of --batch-size: as many files as have so many tokens, of similar length").range(1, 1e9);
 
   table.group("Other modes");
-  table.flag("from", options.from, "--predict, --evaluate: an artifact of this tool").metavar("DIR").input("from").common();
+  table.flag("from", options.from, "--predict, --evaluate, --explain: an artifact of this tool").metavar("DIR").input("from").common();
   table.flag("predict", options.predict, "classify files and folders of files; - is standard input. One line of JSON each").metavar("PATH").many().not_recorded().common();
   table.flag("evaluate", options.evaluate, "accuracy and calibration on --data").not_recorded();
   table.flag("sweep", options.sweep, "--evaluate: also with each of 15 reorderings, masks, noises and permutations of the bytes by itself").not_recorded();
+  table.flag("explain", options.explain, "which bytes of a file its answer hangs on, by the parts of its format; - is standard input").metavar("FILE").not_recorded().common();
+  table.flag("report", options.report, "--explain: write a page that shows it").metavar("FILE").not_recorded();
 }
 
 void validate(const Options& options) {
-  FT_REQUIRE_USAGE(options.predict.empty() || !options.evaluate, "--predict and --evaluate exclude each other");
+  FT_REQUIRE_USAGE(!options.predict.empty() + options.evaluate + !options.explain.empty() <= 1, "--predict, --evaluate and --explain exclude each other");
   FT_REQUIRE_USAGE(!options.sweep || options.evaluate, "--sweep goes with --evaluate");
+  FT_REQUIRE_USAGE(options.report.empty() || !options.explain.empty(), "--report goes with --explain");
   FT_REQUIRE_USAGE(options.phi_file.empty() || !options.phi, "--phi and --phi-file exclude each other");
   if (!trains(options)) {
-    FT_REQUIRE_USAGE(!options.from.empty(), "--from is needed: the artifact to {} with", options.evaluate ? "evaluate" : "predict");
+    FT_REQUIRE_USAGE(!options.from.empty(), "--from is needed: the artifact to {} with", options.evaluate ? "evaluate" : options.predict.empty() ? "explain" : "predict");
     FT_REQUIRE_USAGE(options.predict.empty() || options.data.data.empty(), "--predict takes files, not --data");
+    FT_REQUIRE_USAGE(options.explain.empty() || options.data.data.empty(), "--explain takes a file, not --data");
+    FT_REQUIRE_USAGE(options.explain.empty() || options.train.precision != "bf16", "--explain computes in fp32, not with --precision bf16");
     FT_REQUIRE_USAGE(!options.evaluate || !options.data.data.empty(), "--data is needed by --evaluate");
     return;
   }
@@ -145,7 +150,7 @@ void validate(const Options& options) {
     FT_REQUIRE_USAGE(options.data.cache_bytes == "0", "--cache-bytes: files are read as they are, and the system keeps them");
   }
   FT_REQUIRE_USAGE(!options.batch_tokens || options.sampling.sampler == "ssc-fbs", "--batch-tokens and --sampler {} exclude each other", options.sampling.sampler);
-  FT_REQUIRE_USAGE(options.from.empty(), "--from goes with --predict and --evaluate; training starts from --init");
+  FT_REQUIRE_USAGE(options.from.empty(), "--from goes with --predict, --evaluate and --explain; training starts from --init");
   FT_REQUIRE_USAGE(!options.init_partial || !options.init.empty(), "--init-partial goes with --init");
   transforms_of(options);
   byteformer_description(options.arch, 2, arch_options(options));

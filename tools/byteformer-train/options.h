@@ -52,12 +52,14 @@ struct Options {
   bool evaluate = false;
   bool sweep = false;
   std::vector<std::string> predict;
+  std::string explain;
+  std::string report;
 };
 
 void bind(FlagTable& table, Options& options);
 void validate(const Options& options);
 
-bool trains(const Options& options);  // rather than --predict or --evaluate
+bool trains(const Options& options);  // rather than --predict, --evaluate or --explain
 bool encodes_images(const Options& options);
 // Reads --phi-file. Pictures are encoded at --size, else at the side that all have, if they have, else at 224.
 Input input_of(const Options& options, std::optional<int64_t> image_side);

@@ -229,6 +229,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
 Report train_byteformer(const Options& options, RunContext& context) {
   if (options.evaluate) return evaluate(options, context);
   if (!options.predict.empty()) return predict(options, context);
+  if (!options.explain.empty()) return explain(options, context);
   const ProcessGroup group(context.launch, options.train.rank_timeout);
   Report report;
   group.together([&] {

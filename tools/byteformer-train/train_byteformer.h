@@ -6,7 +6,7 @@
 
 namespace fettle::byteformer {
 
-// Trains and writes an artifact of kind "byte-classifier"; or, with --evaluate or --predict, works with one.
+// Trains and writes an artifact of kind "byte-classifier"; or, with --evaluate, --predict or --explain, works with one.
 Report train_byteformer(const Options& options, RunContext& context);
 
 }  // namespace fettle::byteformer

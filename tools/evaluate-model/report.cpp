@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/html.h"
 #include "base/human.h"
 
 namespace fettle::evaluate {
@@ -12,20 +13,6 @@ namespace {
 
 constexpr size_t kWorstPairs = 20;
 constexpr int kSide = 260, kMargin = 44;  // of a reliability diagram, in pixels
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
-    }
-  }
-  return out;
-}
 
 std::string base64(const std::vector<uint8_t>& bytes) {
   static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -75,13 +62,13 @@ std::string reliability_diagram(const SizeResult& r, const std::string& samples)
 std::string class_table(const ReportPage& page, const SizeResult& r) {
   std::string html = fmt::format("<table><tr><th>class</th><th>{}</th><th>top-1, %</th></tr>\n", page.samples);
   for (const Confusion::ClassAccuracy& c : r.confusion.weakest_first()) {
-    html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.1f}</td></tr>\n", escaped(page.class_names[static_cast<size_t>(c.label)]), with_thousands(c.images), c.percent);
+    html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.1f}</td></tr>\n", html_escaped(page.class_names[static_cast<size_t>(c.label)]), with_thousands(c.images), c.percent);
   }
   return html + "</table>\n";
 }
 
 std::string pair_table(const ReportPage& page, const SizeResult& r) {
-  const auto name = [&](int64_t c) { return escaped(page.class_names[static_cast<size_t>(c)]); };
+  const auto name = [&](int64_t c) { return html_escaped(page.class_names[static_cast<size_t>(c)]); };
   std::string html = fmt::format("<table><tr><th>label</th><th>answer</th><th>{}</th></tr>\n", page.samples);
   for (const Confusion::Pair& pair : r.confusion.worst(kWorstPairs)) {
     html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", name(pair.label), name(pair.answer), with_thousands(pair.count));
@@ -90,10 +77,10 @@ std::string pair_table(const ReportPage& page, const SizeResult& r) {
 }
 
 std::string error_figure(const ReportPage& page, const ShownError& error) {
-  const auto name = [&](int64_t c) { return escaped(page.class_names[static_cast<size_t>(c)]); };
-  const std::string picture = error.picture.empty() ? "" : fmt::format("<img src='{}' alt='{}'>", error.picture, escaped(error.name));
+  const auto name = [&](int64_t c) { return html_escaped(page.class_names[static_cast<size_t>(c)]); };
+  const std::string picture = error.picture.empty() ? "" : fmt::format("<img src='{}' alt='{}'>", error.picture, html_escaped(error.name));
   return fmt::format("<figure>{}<figcaption><b>{}</b> {:.1f} %, is {}<br><span>{}</span></figcaption></figure>\n", picture,
-                     name(error.answer.classes[0]), 100 * error.answer.probabilities[0], name(error.answer.label), escaped(error.name));
+                     name(error.answer.classes[0]), 100 * error.answer.probabilities[0], name(error.answer.label), html_escaped(error.name));
 }
 
 constexpr const char* kStyle = R"(body{font:15px/1.45 sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222;background:#fff}
@@ -131,8 +118,8 @@ std::string image_uri(const std::vector<uint8_t>& rgb, int64_t height, int64_t w
 
 std::string to_html(const ReportPage& page) {
   std::string html = fmt::format("<!doctype html>\n<html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>Evaluation of {}</title>\n<style>{}</style>\n",
-                                 escaped(page.model), kStyle);
-  html += fmt::format("<h1>Evaluation</h1>\n<p>{}<br>{}</p>\n", escaped(page.model), escaped(page.data));
+                                 html_escaped(page.model), kStyle);
+  html += fmt::format("<h1>Evaluation</h1>\n<p>{}<br>{}</p>\n", html_escaped(page.model), html_escaped(page.data));
   html += fmt::format("<table><tr><th>size, px</th><th>{}</th><th>top-1, %</th><th>top-5, %</th><th>NLL</th><th>ECE</th></tr>\n", page.samples);
   for (const SizeResult& r : page.sizes) {
     html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}</td><td>{:.2f}</td><td>{:.4f}</td><td>{:.4f}</td></tr>\n", r.size > 0 ? std::to_string(r.size) : "-",
@@ -145,7 +132,7 @@ std::string to_html(const ReportPage& page) {
   if (!page.corrupted.empty()) {
     html += fmt::format("<h2>Corrupted images at {} px</h2>\n<table><tr><th>corruption</th><th>severity</th><th>top-1, %</th><th>NLL</th><th>ECE</th></tr>\n", first.size);
     for (const CorruptedResult& c : page.corrupted) {
-      html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}</td><td>{:.4f}</td><td>{:.4f}</td></tr>\n", escaped(c.corruption), c.severity, c.result.result.top1_percent,
+      html += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}</td><td>{:.4f}</td><td>{:.4f}</td></tr>\n", html_escaped(c.corruption), c.severity, c.result.result.top1_percent,
                           c.result.result.nll, c.result.result.ece);
     }
     html += "</table>\n";

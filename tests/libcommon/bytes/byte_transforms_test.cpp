@@ -61,7 +61,7 @@ TEST_CASE("byte transforms: every order keeps all bytes, at lengths about the st
   }
 }
 
-TEST_CASE("byte transforms: windows share one permutation, which the run or the batch draws") {
+TEST_CASE("byte transforms: windows share one permutation, of all runs or drawn for the batch") {
   const Reorder fixed{.order = Order::kWindowShuffle, .window = 50}, redrawn{.order = Order::kWindowShuffle, .window = 50, .redraw_each_batch = true};
   const Bytes in = iota(220);
   const Bytes first = transformed(reordered(fixed), in, {.seed = 1});
@@ -71,7 +71,7 @@ TEST_CASE("byte transforms: windows share one permutation, which the run or the 
   for (size_t i = 200; i < 220; ++i) CHECK(first[i] == in[i]);
   CHECK(first != in);
   CHECK(transformed(reordered(fixed), in, {.seed = 1, .epoch = 4, .batch = 5, .sample = 6}) == first);
-  CHECK(transformed(reordered(fixed), in, {.seed = 2}) != first);
+  CHECK(transformed(reordered(fixed), in, {.seed = 2}) == first);  // an artifact that classifies has another seed than its training
   const Bytes batch = transformed(reordered(redrawn), in, {.seed = 1, .batch = 5, .sample = 1});
   CHECK(transformed(reordered(redrawn), in, {.seed = 1, .batch = 5, .sample = 2}) == batch);
   CHECK(transformed(reordered(redrawn), in, {.seed = 1, .batch = 6, .sample = 1}) != batch);
@@ -85,6 +85,26 @@ TEST_CASE("byte transforms: windows share one permutation, which the run or the 
       CHECK(bytes == transformed(reordered(reorder), in, key));
     }
   }
+}
+
+TEST_CASE("byte transforms: source positions are where bytes come from, whatever is done to their values") {
+  for (const Order order : {Order::kReverse, Order::kCyclicHalfLength, Order::kStride, Order::kWindowShuffle, Order::kRandomShuffle}) {
+    for (const bool keeps : {false, true}) {
+      for (const size_t size : {0, 1, 2, 255, 256, 257, 70'000}) {
+        INFO(order_name(order) << ", " << size << (keeps ? ", a share of them" : ""));
+        ByteTransforms transforms{.reorder = Reorder{.order = order, .stride = 7, .window = 50, .redraw_each_batch = true}, .phi = reference_phi()};
+        if (keeps) transforms.keep = Keep{.fraction = 0.3};
+        Bytes in(size);
+        for (size_t i = 0; i < size; ++i) in[i] = static_cast<uint8_t>(i * i / 3 + i / 256);
+        const SampleKey key{.seed = 4, .epoch = 1, .batch = 2, .sample = 3};
+        Bytes expected;
+        for (const int64_t position : ByteTransformer(transforms).source_positions(static_cast<int64_t>(size), key, "sample")) expected.push_back((*transforms.phi)[in.at(static_cast<size_t>(position))]);
+        CHECK(transformed(transforms, in, key) == expected);
+      }
+    }
+  }
+  const std::vector<int64_t> nothing_moves = ByteTransformer({.noise = Noise{-5, 5}}).source_positions(300, {}, "sample");
+  for (size_t i = 0; i < 300; ++i) CHECK(nothing_moves.at(i) == static_cast<int64_t>(i));
 }
 
 TEST_CASE("byte transforms: a random shuffle and noise belong to the sample and the epoch, whatever went before") {

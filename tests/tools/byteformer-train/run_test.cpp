@@ -287,6 +287,14 @@ TEST_CASE("byteformer-train: a sweep shows which transforms of the bytes a netwo
   CHECK(json::parse(bench.run({"--evaluate", "--sweep", "--data", "data", "--from", "reversed", "--json"}).out).at("sweep").size() == 14);
 }
 
+TEST_CASE("byteformer-train: shuffled windows are the same when the artifact classifies, whatever its seed") {
+  const Bench bench;
+  REQUIRE(bench.train("run", {"--epochs", "1", "--reorder", "window-shuffle", "--reorder-window", "16"}).code == 0);
+  const test::ProcessResult first = bench.run({"--predict", "data/val", "--from", "run", "--seed", "1"}), second = bench.run({"--predict", "data/val", "--from", "run", "--seed", "2"});
+  REQUIRE(first.code == 0);
+  CHECK(first.out == second.out);
+}
+
 TEST_CASE("byteformer-train: a recipe sets what is not said otherwise, and fits its kind of files") {
   const Bench bench;
   const test::ProcessResult shown = bench.run({"--recipe", "imagenet", "--encoding", "tiff", "--epochs", "7", "--data", "data", "--print-config"});
