@@ -116,9 +116,12 @@ void run_model(const Case& test) {
       return model;
     };
     int compared = 0;
-    {
+    // The vectors are PyTorch's in fp32, up to 1e-6 from what fp64 gives. Our own fp32 is as far from it, by matrix products that add in another
+    // order on each kind of CPU: 2.7e-6 from the vectors was seen on a Zen 5, where fp64 agrees to 1e-6.
+    const double tolerance = test.json.at("tolerance").at("logits_f32");
+    for (const auto& [type, allowed] : {std::pair(at::kDouble, tolerance), std::pair(at::kFloat, 2 * tolerance)}) {
       const at::NoGradGuard no_grad;
-      const auto model = fresh(at::kFloat);
+      const auto model = fresh(type);
       const std::string prefix = fmt::format("logits.{}.", mode.name);
       for (const TensorInfo& info : test.tensors.tensors()) {
         const std::string& name = info.name;
@@ -130,11 +133,11 @@ void run_model(const Case& test) {
           tokens = tokens[std::stoll(batch.substr(6))];
           tokens = tokens.masked_select(tokens >= 0).unsqueeze(0);
         }
-        check_tensors(name, model->forward(files_of(tokens)), to_tensor(test.tensors, name), {.atol = test.json.at("tolerance").at("logits_f32")});
+        check_tensors(fmt::format("{} ({})", name, toString(type)), model->forward(files_of(tokens)).to(at::kFloat), to_tensor(test.tensors, name), {.atol = allowed});
         ++compared;
       }
     }
-    CHECK(compared >= 3);
+    CHECK(compared >= 6);
     if (by_formula) continue;
     check_gradients(test, *fresh(at::kDouble), mode, "f64");
     check_gradients(test, *fresh(at::kFloat), mode, "f32");
