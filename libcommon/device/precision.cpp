@@ -31,8 +31,16 @@ constexpr Row kRows[] = {
     {Bf16Support::kAmx, ArchFamily::kTransformer, true, "AMX trains transformers 1.5 to 2.3 times as fast"},
     // AMX at 224 px, batch 16: MobileNetV1 284 ms against 335, V2 325 against 349, V3-large 447 against 304, EfficientNet-B0 836 against 620.
     {Bf16Support::kAmx, ArchFamily::kOther, false, "AMX gains MobileNets and EfficientNets little or nothing"},
-    // AVX512-BF16 alone: not measured; its peak is twice that of fp32, less than what normalisation and casts cost AMX.
-    {Bf16Support::kAvx512Bf16, ArchFamily::kOther, false, "no measurement says that AVX512-BF16 without AMX pays"},
+    // AVX512-BF16 (two cores of a Zen 5): ResNet-50 at 224 px, batch 16: 659 ms against 1,232.
+    {Bf16Support::kAvx512Bf16, ArchFamily::kResnetBottleneck, true, "AVX512-BF16 trains bottleneck ResNets 1.9 times as fast"},
+    // ResNet-18 at 224 px, batch 16: 252 ms against 460. On small images not measured.
+    {Bf16Support::kAvx512Bf16, ArchFamily::kResnetBasic, true, "AVX512-BF16 trains ResNet-18 1.8 times as fast at 224 px"},
+    // ResNet-20 at 32 px, batch 128: 68 ms against 110.
+    {Bf16Support::kAvx512Bf16, ArchFamily::kCifarResnet, true, "AVX512-BF16 trains ResNet-20 1.6 times as fast"},
+    // Swin-T 916 ms against 2,689, ViT-Ti 409 against 780.
+    {Bf16Support::kAvx512Bf16, ArchFamily::kTransformer, true, "AVX512-BF16 trains transformers 1.9 to 2.9 times as fast"},
+    // MobileNetV2 247 ms against 236.
+    {Bf16Support::kAvx512Bf16, ArchFamily::kOther, false, "no measurement says that AVX512-BF16 pays for this network"},
     // Without such instructions bf16 products run through fp32 and conversions.
     {Bf16Support::kNone, ArchFamily::kOther, false, "this CPU has no bf16 instructions"},
 };
