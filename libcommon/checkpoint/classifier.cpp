@@ -138,4 +138,9 @@ Classifier open_classifier(const ClassifierSource& source, bool all_names) {
   return result;
 }
 
+std::vector<std::string> names_or_numbers(std::vector<std::string> names, int64_t num_classes) {
+  for (auto c = static_cast<int64_t>(names.size()); c < num_classes; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
 }  // namespace fettle

@@ -42,4 +42,7 @@ struct Classifier {
 // `all_names`: the error of incomplete weights has every name.
 Classifier open_classifier(const ClassifierSource& source, bool all_names = false);
 
+// A name for each class: its number where nobody has named it.
+std::vector<std::string> names_or_numbers(std::vector<std::string> names, int64_t num_classes);
+
 }  // namespace fettle

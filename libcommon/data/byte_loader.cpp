@@ -101,8 +101,7 @@ struct ByteLoader::Impl {
     own.bad = images.bad;
     const int64_t height = images.images.size(1), width = images.images.size(2), channels = images.images.size(3);
     const auto* pixels = images.images.const_data_ptr<uint8_t>();
-    std::vector<int64_t> indices = images.plan->indices;
-    std::erase_if(indices, [&](int64_t index) { return std::any_of(own.bad.begin(), own.bad.end(), [&](const BadImage& bad) { return bad.index == index; }); });
+    const std::vector<int64_t> indices = kept_indices(*images.plan, images.bad);
     for (int64_t i = 0; i < images.labels.size(0); ++i) {
       encoder->encode_image({pixels + i * height * width * channels, height, width, static_cast<int>(channels)}, own.sample);
       transformer->apply(own.sample, key(encoded, indices[static_cast<size_t>(i)]), "a picture");

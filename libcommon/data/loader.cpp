@@ -342,4 +342,12 @@ std::vector<BatchPlan> sequential_plans(int64_t num_samples, int64_t batch_size,
   return plans;
 }
 
+std::vector<int64_t> kept_indices(const BatchPlan& plan, const std::vector<BadImage>& bad) {
+  std::vector<int64_t> kept = plan.indices;
+  std::erase_if(kept, [&](int64_t index) { return std::any_of(bad.begin(), bad.end(), [&](const BadImage& one) { return one.index == index; }); });
+  return kept;
+}
+
+kernels::ResizeFilter resize_filter_named(const std::string& interpolation) { return interpolation == "bicubic" ? kernels::ResizeFilter::kBicubic : kernels::ResizeFilter::kBilinear; }
+
 }  // namespace fettle

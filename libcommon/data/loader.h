@@ -41,6 +41,11 @@ struct BadImage {
   bool operator==(const BadImage&) const = default;
 };
 
+// The samples of the plan that are in the batch.
+std::vector<int64_t> kept_indices(const BatchPlan& plan, const std::vector<BadImage>& bad);
+
+kernels::ResizeFilter resize_filter_named(const std::string& interpolation);  // "bilinear" or "bicubic"
+
 struct Batch {
   at::Tensor images;  // [B, C, H, W] f32 or bf16, normalised, on the device; or [B, H, W, C] u8. Valid until the next call to next()
   at::Tensor labels;  // [B] int64

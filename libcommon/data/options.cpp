@@ -215,7 +215,7 @@ LoaderOptions loader_options(const DataOptions& options, const ImageData& data, 
   loader.crop.flip_probability = options.hflip;
   loader.photometric = photometric_options(options);
   loader.crop_share = options.crop_pct.value_or(is_photographs(data) ? kPhotographCropShare : 1);
-  loader.filter = options.interpolation == "bicubic" ? kernels::ResizeFilter::kBicubic : kernels::ResizeFilter::kBilinear;
+  loader.filter = resize_filter_named(options.interpolation);
   // As torchvision's references: policies turn and shear with the filter that resizes.
   loader.pixel_ops.interpolation = options.interpolation == "bicubic" ? Interpolation::kBicubic : Interpolation::kBilinear;
   loader.exact_decode = options.exact_decode;

@@ -230,6 +230,8 @@ std::vector<ScaledBatch> size_set(const SamplerOptions& o, int64_t epoch) {
   return set;
 }
 
+ScaledBatch largest_images(const SamplerOptions& options) { return size_set(options, options.epochs - 1).back(); }
+
 Draws seeded_draws(const SamplerOptions& o, int64_t epoch) {
   const uint64_t seed = o.seed;
   return {[=](std::vector<int64_t>& order) { RandomStream(seed, "shuffle", epoch).shuffle(order); },

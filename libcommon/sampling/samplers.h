@@ -130,6 +130,9 @@ Bounds bounds_at(const SamplerOptions& options, const Axis& axis, int64_t epoch)
 // The sizes an epoch draws from, ascending. With a curriculum the base is among them only while it lies within the bounds.
 std::vector<ScaledBatch> size_set(const SamplerOptions& options, int64_t epoch);
 
+// The one of the largest images, and so of the fewest, in the whole run: sizes never shrink from epoch to epoch.
+ScaledBatch largest_images(const SamplerOptions& options);
+
 // Where an epoch's random decisions come from.
 struct Draws {
   std::function<void(std::vector<int64_t>& order)> shuffle;

@@ -24,6 +24,21 @@ void keep_freed_memory() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
+// Sees to it that all processes of a run were started with the same options, and gives them rank 0's seed where none was given.
+void agree_on_options(RunContext& context, const ProcessGroup& group) {
+  if (group.size() == 1) return;
+  FT_REQUIRE_USAGE(context.common.device == "cpu", "{} processes compute on CPUs only, not on {}: --device cpu", group.size(), context.common.device);
+  const Json first = Json::parse(group.broadcast(context.record.options.dump()));
+  for (const auto& [key, value] : context.record.options.items()) {
+    const bool is_drawn = key == "seed" && !context.record.drawn.empty();
+    if (is_drawn || key == "threads") continue;
+    FT_REQUIRE_USAGE(first.contains(key) && first.at(key) == value, "started with {} {}, rank 0 with {}", key, value.dump(),
+                     first.contains(key) ? first.at(key).dump() : "none");
+  }
+  context.common.seed = first.at("seed").get<int64_t>();
+  context.record.options["seed"] = *context.common.seed;
+}
+
 }  // namespace
 
 ToolHooks torch_tool_hooks() {
@@ -38,18 +53,14 @@ ToolHooks torch_tool_hooks() {
           .explain = explain_exception};
 }
 
-void agree_on_options(RunContext& context, const ProcessGroup& group) {
-  if (group.size() == 1) return;
-  FT_REQUIRE_USAGE(context.common.device == "cpu", "{} processes compute on CPUs only, not on {}: --device cpu", group.size(), context.common.device);
-  const Json first = Json::parse(group.broadcast(context.record.options.dump()));
-  for (const auto& [key, value] : context.record.options.items()) {
-    const bool is_drawn = key == "seed" && !context.record.drawn.empty();
-    if (is_drawn || key == "threads") continue;
-    FT_REQUIRE_USAGE(first.contains(key) && first.at(key) == value, "started with {} {}, rank 0 with {}", key, value.dump(),
-                     first.contains(key) ? first.at(key).dump() : "none");
-  }
-  context.common.seed = first.at("seed").get<int64_t>();
-  context.record.options["seed"] = *context.common.seed;
+Report run_together(RunContext& context, double rank_timeout_s, const std::function<Report(const ProcessGroup&)>& part) {
+  const ProcessGroup group(context.launch, rank_timeout_s);
+  Report report;
+  group.together([&] {
+    agree_on_options(context, group);
+    report = part(group);
+  });
+  return report;
 }
 
 MachineFacts machine_facts() {

@@ -40,10 +40,9 @@ ClassificationResult evaluate(ByteFormer& model, const Samples& samples, const I
 
 ByteTask::ByteTask(Setup setup) : setup_(std::move(setup)) {
   if (setup_.sampler) {
-    for (const multiscale::ScaledBatch& batch : multiscale::size_set(*setup_.sampler, setup_.sampler->epochs - 1)) {
-      FT_REQUIRE_USAGE(batch.batch_size >= setup_.group.size(), "a batch of {} pictures of {} x {} has none for each of {} processes; a larger --batch-size has", batch.batch_size, batch.height,
-                       batch.width, setup_.group.size());
-    }
+    const multiscale::ScaledBatch batch = multiscale::largest_images(*setup_.sampler);
+    FT_REQUIRE_USAGE(batch.batch_size >= setup_.group.size(), "a batch of {} pictures of {} x {} has none for each of {} processes; a larger --batch-size has", batch.batch_size, batch.height,
+                     batch.width, setup_.group.size());
   }
 }
 
@@ -75,9 +74,9 @@ StepFacts ByteTask::facts(int64_t epoch, int64_t batch) const {
   if (setup_.sampler) facts.report.update({{"height", plan.height}, {"width", plan.width}});
   if (setup_.train.lengths.empty()) return facts;
   int64_t tokens = 0;
+  const std::optional<int64_t> of_pictures = setup_.sampler ? image_length(setup_.input, plan.height, plan.width, num_channels(setup_.train.files)) : std::nullopt;
   for (const int64_t index : plan.indices) {
-    const int64_t length = setup_.sampler ? *image_length(setup_.input, plan.height, plan.width, num_channels(setup_.train.files)) : setup_.train.lengths[static_cast<size_t>(index)];
-    const ByteFormerCost& of_file = cost(length);
+    const ByteFormerCost& of_file = cost(of_pictures.value_or(setup_.train.lengths[static_cast<size_t>(index)]));
     facts.multiply_adds += kTrainingPasses * static_cast<double>(of_file.multiply_adds());
     facts.activation_bytes += static_cast<double>(of_file.activation_bytes) / setup_.group.size();
     tokens += of_file.tokens[0];

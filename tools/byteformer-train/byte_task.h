@@ -7,9 +7,9 @@
 #include <optional>
 #include <vector>
 
-#include "data/byte_loader.h"
 #include "byteformer-train/options.h"
 #include "data/bad_images.h"
+#include "data/byte_loader.h"
 #include "dist/process_group.h"
 #include "metrics/classification.h"
 #include "train/trainer.h"

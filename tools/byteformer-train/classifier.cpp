@@ -20,6 +20,7 @@
 #include "byteformer-train/saliency_page.h"
 #include "bytes/layout.h"
 #include "checkpoint/byte_classifier.h"
+#include "checkpoint/classifier.h"
 #include "device/precision.h"
 #include "io/file.h"
 #include "models/preprocessing.h"
@@ -38,7 +39,7 @@ LoaderOptions loader_of(const Options& options, const Input& input, const RunCon
   loader.seed = context.seed();
   loader.threads = static_cast<int>(options.data.workers.value_or(1));
   loader.crop_share = input.crop_pct;
-  loader.filter = input.interpolation == "bicubic" ? kernels::ResizeFilter::kBicubic : kernels::ResizeFilter::kBilinear;
+  loader.filter = resize_filter_named(input.interpolation);
   loader.exif_orientation = options.data.exif_orientation;
   loader.decode.max_pixels = options.data.max_pixels;
   loader.skip_bad_images = options.data.bad_images == "skip";
@@ -67,11 +68,6 @@ std::vector<uint8_t> read_standard_input() {
     FT_REQUIRE(bytes.size() <= kMaxPipedBytes, "standard input has more than {}", human_bytes(kMaxPipedBytes));
     if (got == 0) return bytes;
   }
-}
-
-std::vector<std::string> names_or_numbers(std::vector<std::string> names, int64_t num_classes) {
-  for (auto c = static_cast<int64_t>(names.size()); c < num_classes; ++c) names.push_back(std::to_string(c));
-  return names;
 }
 
 // A line a file; a network that answers no numbers is broken.
@@ -148,7 +144,7 @@ Report evaluate(const Options& options, RunContext& context) {
   if (!classifier.input.of_images()) source.is_sample = is_any_name;
   TestImages test = open_test_images(source, classifier.class_names, classifier.model->description().num_classes);
   context.log.info(fmt::format("data: {}: {} files, {}", options.data.data, with_thousands(test.images.size()), test.from));
-  const LabelledImages files = std::move(test.images);
+  Samples samples{.files = std::move(test.images), .lengths = {}, .tokens = {}};
 
   const at::NoGradGuard no_grad;
   const AutocastGuard autocast(device, precision_of(options, device));
@@ -156,14 +152,14 @@ Report evaluate(const Options& options, RunContext& context) {
   const auto result_of = [&](const std::string& name, const ByteTransforms& transforms) {
     Input input = classifier.input;
     input.transforms = transforms;
-    Progress progress(context.log, name, "files", num_images(files));
+    Progress progress(context.log, name, "files", num_images(samples.files));
     const auto note_bad = [&](const std::vector<BadImage>& bad) {
       for (const BadImage& file : bad) {
         if (name == kAsTrained && ++num_bad <= 3) context.log.warn(fmt::format("left out: {}", file.why));
       }
     };
     const ProcessGroup alone;
-    const Samples samples = samples_of(files, input, classifier.model->description());
+    samples = samples_of(std::move(samples.files), input, classifier.model->description());
     const ClassificationResult result =
         evaluate(*classifier.model, samples, input, batches_of(options, input, alone), loader_of(options, input, context), alone, note_bad, [&](int64_t done) { progress.update(done); });
     progress.finish();

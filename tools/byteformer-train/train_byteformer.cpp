@@ -79,8 +79,8 @@ Lengths lengths_of(const ImageData& data, const Input& input, const std::optiona
   result.middle = lengths[lengths.size() / 2];
   result.longest = result.exact ? lengths.back() : static_cast<int64_t>(kRoomBeyondProbed * static_cast<double>(lengths.back()));
   if (sampler) {
-    // Sizes never shrink from epoch to epoch. Bytes follow the pixels where contents decide.
-    const multiscale::ScaledBatch largest = multiscale::size_set(*sampler, sampler->epochs - 1).back();
+    // Bytes follow the pixels where contents decide.
+    const multiscale::ScaledBatch largest = multiscale::largest_images(*sampler);
     const auto known = image_length(input, largest.height, largest.width, num_channels(data.train));
     const double growth = static_cast<double>(largest.height * largest.width) / static_cast<double>(input.size * input.size);
     result.longest = std::max(result.longest, known.value_or(static_cast<int64_t>(growth * static_cast<double>(result.longest))));
@@ -138,7 +138,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   const ByteFormerDescription description = describe(options, data, lengths, context.log);
   CachePlan cache;
   if (input.of_images()) {
-    const int64_t largest = sampler ? multiscale::size_set(*sampler, sampler->epochs - 1).back().height : input.size;
+    const int64_t largest = sampler ? multiscale::largest_images(*sampler).height : input.size;
     cache = plan_cache(options.data, data, loader, largest, largest);
     if (cache.cache) context.log.info(fmt::format("cache: {}", cache.description));
     loader.cache = cache.cache;
@@ -230,13 +230,7 @@ Report train_byteformer(const Options& options, RunContext& context) {
   if (options.evaluate) return evaluate(options, context);
   if (!options.predict.empty()) return predict(options, context);
   if (!options.explain.empty()) return explain(options, context);
-  const ProcessGroup group(context.launch, options.train.rank_timeout);
-  Report report;
-  group.together([&] {
-    agree_on_options(context, group);
-    report = train(options, context, group);
-  });
-  return report;
+  return run_together(context, options.train.rank_timeout, [&](const ProcessGroup& group) { return train(options, context, group); });
 }
 
 }  // namespace fettle::byteformer

@@ -10,6 +10,7 @@
 #include "base/human.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "checkpoint/classifier.h"
 #include "checkpoint/weights.h"
 #include "dataset/image_set.h"
 #include "device/precision.h"
@@ -89,11 +90,6 @@ Settings settings_of(const Options& options, const Network& network, const RunCo
   settings.loader.decode.max_pixels = options.max_pixels;
   settings.loader.skip_bad_images = options.bad_images == "skip";
   return settings;
-}
-
-std::vector<std::string> names_or_numbers(std::vector<std::string> names, int64_t num_classes) {
-  for (auto c = static_cast<int64_t>(names.size()); c < num_classes; ++c) names.push_back(std::to_string(c));
-  return names;
 }
 
 Json to_json(const Answer& answer, const Samples& samples, const std::vector<std::string>& names) {

@@ -20,15 +20,6 @@ namespace {
 
 using byteformer::ByteClassifier;
 
-kernels::ResizeFilter filter_named(const std::string& interpolation) { return interpolation == "bicubic" ? kernels::ResizeFilter::kBicubic : kernels::ResizeFilter::kBilinear; }
-
-// The samples of the plan that are in the batch.
-std::vector<int64_t> kept_indices(const BatchPlan& plan, const std::vector<BadImage>& bad) {
-  std::vector<int64_t> kept = plan.indices;
-  std::erase_if(kept, [&](int64_t index) { return std::any_of(bad.begin(), bad.end(), [&](const BadImage& one) { return one.index == index; }); });
-  return kept;
-}
-
 Network network_of_images(const Options& options, const Classifier& classifier) {
   FT_REQUIRE_USAGE(options.phi_file.empty(), "--phi-file: {} does not read bytes", quote_path(options.model.from));
   const std::shared_ptr<ImageClassifier> model = classifier.model;
@@ -42,7 +33,7 @@ Network network_of_images(const Options& options, const Classifier& classifier) 
   for (const int64_t size : network.sizes) model->require_input(1, model->in_channels(), size, size, /*training=*/false);
   network.channels = model->in_channels();
   network.crop_share = preprocessing.crop_pct;
-  network.filter = filter_named(preprocessing.interpolation);
+  network.filter = resize_filter_named(preprocessing.interpolation);
 
   Normalization normalization;
   for (const double mean : preprocessing.mean) normalization.mean.push_back(static_cast<float>(mean));
@@ -98,7 +89,7 @@ Network network_of_bytes(const Options& options, const ByteClassifier& classifie
   network.sizes = options.eval_sizes;
   if (network.sizes.empty()) network.sizes.push_back(input.of_images() ? input.size : 0);
   network.crop_share = input.crop_pct;
-  network.filter = filter_named(input.interpolation);
+  network.filter = resize_filter_named(input.interpolation);
 
   network.answer = [model, input](const LabelledImages& files, int64_t size, const Settings& settings, const Network::Take& take) {
     const std::vector<BatchPlan> plans = sequential_plans(num_images(files), settings.batch_size, size, size);

@@ -176,7 +176,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   LoaderOptions loader = loader_options(options.data, data, device, static_cast<int>(context.common.threads.value_or(1)));
   loader.seed = context.seed();
   loader.dtype = precision.dtype;
-  const ScaledBatch largest = size_set(sampler, sampler.epochs - 1).back();  // sizes never shrink from epoch to epoch
+  const ScaledBatch largest = largest_images(sampler);
   const CachePlan cache = plan_cache(options.data, data, loader, largest.height, largest.width);
   if (cache.cache) context.log.info(fmt::format("cache: {}", cache.description));
   loader.cache = cache.cache;
@@ -270,13 +270,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
 }  // namespace
 
 Report train_multiscale(const Options& options, RunContext& context) {
-  const ProcessGroup group(context.launch, options.train.rank_timeout);
-  Report report;
-  group.together([&] {
-    agree_on_options(context, group);
-    report = train(options, context, group);
-  });
-  return report;
+  return run_together(context, options.train.rank_timeout, [&](const ProcessGroup& group) { return train(options, context, group); });
 }
 
 }  // namespace fettle::multiscale
