@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
+#include "base/human.h"
 
 namespace fettle::byteformer {
 
@@ -65,6 +66,12 @@ Input input_from_json(const Json& json, const std::string& where) {
   return input;
 }
 
+void require_bytes(const Input& input, size_t num_bytes, const std::string& name) {
+  FT_REQUIRE(num_bytes > 0, "{}: its transforms leave no bytes of it", name);
+  FT_REQUIRE(input.most_bytes == 0 || num_bytes <= static_cast<size_t>(input.most_bytes), "{} has {} bytes for the network, whose position table ends at {}", name, with_thousands(num_bytes),
+             with_thousands(input.most_bytes));
+}
+
 FileEncoder::FileEncoder(const Input& input) : input_(input), transformer_(input.transforms) {
   FT_CHECK(!input.of_images(), "pictures are encoded after they are decoded");
   if (input.encoding) encoder_.emplace(*input.encoding);
@@ -82,7 +89,7 @@ void FileEncoder::encode(std::span<const uint8_t> file, const std::string& name,
     bytes.assign(file.begin(), file.end());
   }
   transformer_.apply(bytes, key, name);
-  FT_REQUIRE(!bytes.empty(), "{}: its transforms leave no bytes of it", name);
+  require_bytes(input_, bytes.size(), name);
 }
 
 }  // namespace fettle::byteformer

@@ -28,6 +28,9 @@ struct Input {
   // As they are stored: the bytes from here on are left out; 0: none.
   int64_t max_bytes = 0;
 
+  // What the network has positions for, of bytes after their transforms; 0: any number. An artifact does not hold it: it follows from the network.
+  int64_t most_bytes = 0;
+
   bool of_images() const { return encoding && is_of_images(encoding->encoding); }
   bool operator==(const Input&) const = default;
 };
@@ -36,11 +39,14 @@ struct Input {
 Json to_json(const Input& input);
 Input input_from_json(const Json& json, const std::string& where);
 
+// Error(kInput), beginning with the name: the transforms left no byte, or there are more than the network has positions for.
+void require_bytes(const Input& input, size_t num_bytes, const std::string& name);
+
 // The bytes of stored files that are not pictures to be encoded: one object a thread.
 class FileEncoder {
  public:
   explicit FileEncoder(const Input& input);  // not of_images(); must outlive the encoder
-  // Error(kInput), beginning with the name: an empty file, a sound that cannot be read.
+  // Error(kInput), beginning with the name: an empty file, a sound that cannot be read, what require_bytes() refuses.
   void encode(std::span<const uint8_t> file, const std::string& name, const SampleKey& key, std::vector<uint8_t>& bytes);
 
  private:

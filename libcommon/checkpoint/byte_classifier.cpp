@@ -42,6 +42,7 @@ ByteClassifier open_byte_classifier(const std::string& from, const std::string& 
   } else {
     FT_REQUIRE_USAGE(phi_file.empty(), "--phi-file: {} was trained without a permutation from a file", quote_path(from));
   }
+  result.input.most_bytes = model.most_bytes();
   result.model = make_byteformer(model);
   const WeightsFile weights(from);
   result.id = weights.id();

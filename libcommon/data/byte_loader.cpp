@@ -105,7 +105,7 @@ struct ByteLoader::Impl {
     for (int64_t i = 0; i < images.labels.size(0); ++i) {
       encoder->encode_image({pixels + i * height * width * channels, height, width, static_cast<int>(channels)}, own.sample);
       transformer->apply(own.sample, key(encoded, indices[static_cast<size_t>(i)]), "a picture");
-      FT_REQUIRE(!own.sample.empty(), "the transforms leave no bytes of a picture");
+      require_bytes(input, own.sample.size(), "a picture");
       add(own, own.sample, images.labels[i].item<int64_t>());
     }
     ++encoded;

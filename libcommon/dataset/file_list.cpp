@@ -120,7 +120,7 @@ OpenFolder::OpenFolder(std::string path) : path_(std::move(path)), descriptor_(:
 OpenFolder::~OpenFolder() { ::close(descriptor_); }
 
 std::string OpenFolder::join(std::string_view relative) const {
-  if (relative.starts_with('/')) return std::string(relative);
+  if (path_ == "." || relative.starts_with('/')) return std::string(relative);
   return path_ + (path_.ends_with('/') ? "" : "/") + std::string(relative);
 }
 

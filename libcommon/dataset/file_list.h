@@ -21,7 +21,7 @@ class OpenFolder {
 
   int descriptor() const { return descriptor_; }
   const std::string& path() const { return path_; }
-  std::string join(std::string_view relative) const;  // for messages; an absolute path stays as it is
+  std::string join(std::string_view relative) const;  // for messages; an absolute path stays as it is, as does one below "."
 
  private:
   std::string path_;

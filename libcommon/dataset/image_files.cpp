@@ -48,6 +48,7 @@ struct ImageFiles::Source {
   std::unique_ptr<OpenFolder> folder;  // files of their own are looked up from here, ...
   std::vector<Archive> archives;       // ... or they lie in these
   std::string text;                    // of the entries' paths
+  uint64_t max_file_bytes = ImageFileLimits().max_file_bytes;
 };
 
 namespace {
@@ -294,7 +295,7 @@ Opened open_source(const std::string& data, const DataSource& options) {
     if (part == nullptr) continue;
     FT_REQUIRE(!part->files.empty(), "{} holds no labelled images", part->name);
     for (const FileEntry& file : part->files) {
-      FT_REQUIRE(file.size <= options.limits.max_file_bytes, "{} has {} bytes, an image may have {}", part->name_of(file), file.size, options.limits.max_file_bytes);
+      FT_REQUIRE(file.size <= options.limits.max_file_bytes, "{} has {} bytes, a file may have {}", part->name_of(file), file.size, options.limits.max_file_bytes);
     }
   }
   return opened;
@@ -383,6 +384,7 @@ std::string_view ImageFiles::relative_path(int64_t index) const {
 std::span<const uint8_t> ImageFiles::read(int64_t index, std::vector<uint8_t>& buffer) const {
   const FileEntry& file = at(index);
   const auto size = static_cast<size_t>(file.size);
+  FT_REQUIRE(file.size <= source_->max_file_bytes, "{} has {} bytes, a file may have {}", name(index), file.size, source_->max_file_bytes);
   if (!source_->folder) return source_->archives[file.archive].bytes.subspan(static_cast<size_t>(file.offset), size);
 
   // O_NONBLOCK: a pipe that has taken the file's place must not be waited for.
@@ -530,8 +532,10 @@ ImageFiles open_unlabelled_images(const std::vector<std::string>& paths, SampleN
     FT_REQUIRE(fs::exists(status), "{} does not exist", quote_path(path));
     if (!fs::is_directory(status)) {
       FT_REQUIRE(path.size() <= kMaxPathBytes, "a path of {} bytes", path.size());
+      FT_REQUIRE(fs::is_regular_file(status), "{} is a pipe or a device, expected a file or a folder", quote_path(path));
       FileEntry& entry = list.add("", path, FileKind::kFile);
-      entry.size = fs::file_size(path);
+      entry.size = fs::file_size(path, error);
+      if (error) throw_errno(error.value(), fmt::format("read {}", quote_path(path)));
       files.push_back(entry);
       continue;
     }
@@ -546,7 +550,7 @@ ImageFiles open_unlabelled_images(const std::vector<std::string>& paths, SampleN
       entry.size = found.size;
       files.push_back(entry);
     }
-    FT_REQUIRE(files.size() > before, "{} holds no images", quote_path(path));
+    FT_REQUIRE(files.size() > before, "{} holds no {}", quote_path(path), is_sample == is_any_name ? "files" : "images");
   }
   source->text = std::move(list.text);
   return {source, 0, std::move(files)};

@@ -63,7 +63,8 @@ class ImageFiles {
   std::string_view relative_path(int64_t index) const;
 
   // The encoded image: a span into an archive, or the file read into `buffer`, which only grows; one for each thread. Valid
-  // until the buffer is used again. Errors (kInput, naming the file): it vanished, is forbidden, or has another size now.
+  // until the buffer is used again. Errors (kInput, naming the file): it vanished, is forbidden, has another size now, or more
+  // than ImageFileLimits allows.
   // Plain files are read by one call, which the kernel takes as the hint to fetch them whole; none is mapped.
   std::span<const uint8_t> read(int64_t index, std::vector<uint8_t>& buffer) const;
 
@@ -128,7 +129,7 @@ struct TestImages {
 TestImages open_test_images(const DataSource& source, const std::vector<std::string>& class_names, int64_t num_classes);
 
 // Images without labels (label() is -1): files as they are, folders with all visible images below them by path. Relative paths are those
-// typed, with what lies below. Errors (kInput): what does not exist, a folder without images.
+// typed, with what lies below. Errors (kInput): what does not exist or is a pipe, a folder without images.
 ImageFiles open_unlabelled_images(const std::vector<std::string>& paths, SampleName is_sample = is_image_name);
 
 // Whether a sample belongs to validation when a share is split off: mixed(FNV-1a of its relative path) / 2^64 < val_fraction,

@@ -73,6 +73,7 @@ struct ByteFormerDescription {
 
   int64_t stride() const { return kernel / 2; }
   int64_t num_tokens(int64_t num_bytes) const { return (num_bytes + stride() - 1) / stride(); }  // at the first layer
+  int64_t most_bytes() const { return positions == "table" ? max_tokens * stride() : 0; }         // of a file; 0: any number
 };
 
 // One of kArchs; "bf_custom" starts as bf_tiny. `overrides` is a JSON object of any further members; what is wrong is Error(kUsage).

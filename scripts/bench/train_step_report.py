@@ -14,9 +14,10 @@ with open(path) as lines:
         side, text = line.split(" ", 1)
         rounds[side].append(json.loads(text))
 for mine, theirs in zip(rounds["cpp"], rounds["python"]):
-    # bf16 rounds at other places, and five steps amplify it; fp32 agrees far better than this.
-    tolerance = 0.05 if "bf16" in label else 0.02
-    if any(abs(a - b) > tolerance * abs(b) + 1e-3 for a, b in zip(mine["losses"], theirs["losses"])):
+    # bf16 sums in another order on each side, and five steps on one batch amplify it while the loss falls to a tenth: there the
+    # first loss is the scale. fp32, compared on the same network, agrees far better than 2 % of each loss.
+    scales = [theirs["losses"][0]] * len(theirs["losses"]) if "bf16" in label else theirs["losses"]
+    if any(abs(a - b) > 0.02 * scale + 1e-3 for a, b, scale in zip(mine["losses"], theirs["losses"], scales)):
         sys.exit(f"{label}: the two sides do not compute the same: {mine['losses']} against {theirs['losses']}")
 medians = {side: [statistics.median(r["seconds"]) * 1e3 for r in rs] for side, rs in rounds.items()}
 ratios = [c / p for c, p in zip(medians["cpp"], medians["python"])]

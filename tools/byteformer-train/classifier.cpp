@@ -110,7 +110,7 @@ std::vector<std::pair<std::string, ByteTransforms>> sweep_of(const ByteTransform
 std::vector<uint8_t> untransformed(const Options& options, const Input& input, const RunContext& context) {
   Input plain = input;
   plain.transforms = {};
-  plain.max_bytes = 0;
+  plain.max_bytes = plain.most_bytes = 0;
   std::vector<uint8_t> bytes;
   if (options.explain == "-") {
     FT_REQUIRE_USAGE(!input.of_images(), "--explain -: the network reads pictures that are decoded first; those are read from files");
@@ -214,7 +214,14 @@ Report predict(const Options& options, RunContext& context) {
       }
       continue;
     }
-    const LabelledImages files = open_unlabelled_images({path}, classifier.input.of_images() ? is_image_name : is_any_name);
+    LabelledImages files;
+    try {
+      files = open_unlabelled_images({path}, classifier.input.of_images() ? is_image_name : is_any_name);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::kInput) throw;
+      fail(path, error.what());
+      continue;
+    }
     const auto name_of = [&](int64_t index) { return std::string(std::get<ImageFiles>(files).relative_path(index)); };
     LoaderOptions loader = loader_of(options, classifier.input, context);
     loader.threads = 0;
@@ -223,15 +230,16 @@ Report predict(const Options& options, RunContext& context) {
       const std::vector<BatchPlan> plans = {plan};
       ByteLoader batches(files, classifier.input, plans, 0, 0, loader);
       ByteBatch batch;
+      at::Tensor probabilities;
       try {
         FT_CHECK(batches.next(batch), "files that were there");
+        probabilities = classifier.model->forward(batch.files).to(at::kFloat).softmax(1).cpu();
       } catch (const Error& error) {
         if (error.code() != ExitCode::kInput) throw;
         if (plan.indices.size() == 1) return fail(name_of(plan.indices[0]), error.what());
         for (const int64_t index : plan.indices) answer_batch({plan.height, plan.width, {index}});
         return;
       }
-      const at::Tensor probabilities = classifier.model->forward(batch.files).to(at::kFloat).softmax(1).cpu();
       int64_t row = 0;
       for (const int64_t index : plan.indices) {
         const auto bad = std::find_if(batch.bad.begin(), batch.bad.end(), [&](const BadImage& file) { return file.index == index; });
@@ -265,7 +273,7 @@ Report explain(const Options& options, RunContext& context) {
   const SampleKey key{.seed = context.seed()};
   const std::vector<int64_t> sources = transformer.source_positions(static_cast<int64_t>(bytes.size()), key, name);
   transformer.apply(bytes, key, name);
-  FT_REQUIRE(!bytes.empty(), "{}: its transforms leave no bytes of it", name);
+  require_bytes(input, bytes.size(), name);
 
   Progress progress(context.log, "explain", "points", -1);
   explanation.saliency = integrated_gradients(*classifier.model, bytes, name, {}, [&](int64_t points) { progress.update(points); });

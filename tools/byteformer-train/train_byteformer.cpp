@@ -136,6 +136,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   const std::optional<multiscale::SamplerOptions> sampler = sampler_of(options, input, num_images(data.train), context.seed());
   const Lengths lengths = lengths_of(data, input, sampler, loader);
   const ByteFormerDescription description = describe(options, data, lengths, context.log);
+  input.most_bytes = description.most_bytes();
   CachePlan cache;
   if (input.of_images()) {
     const int64_t largest = sampler ? multiscale::largest_images(*sampler).height : input.size;

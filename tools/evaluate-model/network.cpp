@@ -96,13 +96,9 @@ Network network_of_bytes(const Options& options, const ByteClassifier& classifie
     byteformer::ByteLoader loader(files, input, plans, 0, 0, settings.loader);
     for (byteformer::ByteBatch batch; loader.next(batch);) {
       AnsweredBatch answered{{}, batch.labels, kept_indices(*batch.plan, batch.bad), batch.bad};
-      try {
+      {
         const AutocastGuard autocast(settings.device, settings.precision);
         answered.logits = model->forward(batch.files).to(at::kFloat);
-      } catch (const Error& error) {  // knows places in the batch, not files
-        const auto* stored = std::get_if<ImageFiles>(&files);
-        if (error.code() != ExitCode::kInput || stored == nullptr) throw;
-        throw Error(ExitCode::kInput, fmt::format("the batch from {} on: {}", stored->name(answered.indices[0]), error.what()), error.hint());
       }
       take(answered);
     }

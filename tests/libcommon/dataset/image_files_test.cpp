@@ -421,7 +421,7 @@ TEST_CASE("image files: limits bound one image and what is unpacked") {
   TempDir dir;
   write_tree(dir / "f", {{"a/1.jpg", "123"}, {"a/2.jpg", "1234"}, {"a/big.txt", std::string(100, 'x')}});
   const std::string folder = (dir / "f").string();
-  refused("2.jpg' has 4 bytes, an image may have 3", folder, {.val_data = folder, .limits = {.max_file_bytes = 3}});
+  refused("2.jpg' has 4 bytes, a file may have 3", folder, {.val_data = folder, .limits = {.max_file_bytes = 3}});
   CHECK(open(folder, {.val_data = folder, .limits = {.max_file_bytes = 4}}).train.size() == 2);
   const std::string packed = gzip(tar::archive({{"a/1.jpg", "123"}}));
   write_text(dir / "a.tgz", packed);

@@ -58,7 +58,7 @@ struct Bench {
     if (input.empty()) return run_process(arguments, {}, dir.path());
     std::string line;
     for (const std::string& word : arguments) line += "'" + word + "' ";
-    return run_process({"/bin/sh", "-c", line + "< " + input}, {}, dir.path());
+    return run_process({"/bin/sh", "-c", line + "<" + input}, {}, dir.path());
   }
 
   Words line_of(const std::string& out, const Words& more) const {
@@ -143,6 +143,7 @@ TEST_CASE("byteformer-train: files that cannot be read are refused by name, or a
   fs::create_directories(bench.dir / "mixed");
   write_text(bench.dir / "mixed/empty", "");
   for (int i = 0; i < 20; ++i) write_text(bench.dir / "mixed" / ("f" + std::to_string(i)), file_of(1, i));
+  write_text(bench.dir / "mixed/f3long", std::string(1000, 'x'));
   const test::ProcessResult refused = bench.run({"--predict", "mixed", "--from", "run"});
   CHECK(refused.code == 3);
   CHECK_THAT(refused.err, Contains("empty"));
@@ -150,17 +151,45 @@ TEST_CASE("byteformer-train: files that cannot be read are refused by name, or a
   INFO(skipped.err);
   REQUIRE(skipped.code == 0);
   const std::vector<json> answers = lines_of(skipped.out);
-  REQUIRE(answers.size() == 21);
-  CHECK(std::count_if(answers.begin(), answers.end(), [](const json& line) { return line.contains("error"); }) == 1);
+  REQUIRE(answers.size() == 22);
+  CHECK(std::count_if(answers.begin(), answers.end(), [](const json& line) { return line.contains("error"); }) == 2);
   CHECK(answers[0].at("file") == "mixed/empty");
+  for (const json& line : answers) {
+    if (line.at("file") == "mixed/f3long") CHECK_THAT(line.at("error").get<std::string>(), Contains("mixed/f3long' has 1,000 bytes for the network, whose position table ends at"));
+  }
 
-  write_text(bench.dir / "long", std::string(1000, 'x'));
-  const test::ProcessResult longer = bench.run({"--predict", "long", "--from", "run"});
+  const test::ProcessResult longer = bench.run({"--predict", "mixed/f3long", "--from", "run"});
   CHECK(longer.code == 3);
-  CHECK_THAT(longer.err, Contains("the position table has"));
-  CHECK(bench.run({"--predict", "absent", "--from", "run"}).code == 3);
-  CHECK(bench.run({"--predict", "long", "--from", "data"}).code == 3);
-  CHECK(bench.run({"--predict", "long", "--from", "run", "--out", "x"}).code == 2);
+  CHECK_THAT(longer.err, Contains("whose position table ends at"));
+  const auto fails = [&](const std::string& part, const Words& what, const std::string& input = "") {
+    Words words = what;
+    words.insert(words.end(), {"--from", "run"});
+    const test::ProcessResult result = bench.run(words, input);
+    INFO(part << "\n" << result.err);
+    CHECK(result.code == 3);
+    CHECK_THAT(result.err, Contains(part));
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') <= 3);  // the device, one sentence, perhaps a hint
+  };
+  fails("'absent' does not exist", {"--predict", "absent"});
+  write_text(bench.dir / "huge", "");
+  fs::resize_file(bench.dir / "huge", uintmax_t{4} << 30);  // of no blocks
+  fails("'huge' has 4294967296 bytes, a file may have 268435456", {"--predict", "huge"});
+  fails("'huge' has 4294967296 bytes, a file may have 268435456", {"--explain", "huge"});
+  fails("standard input has more than 256 MiB", {"--predict", "-"}, "huge");
+  fails("standard input is empty", {"--predict", "-"}, "/dev/null");
+  fails("standard input cannot be read: Is a directory", {"--predict", "-"}, "mixed");
+  fails("standard input cannot be read", {"--predict", "-"}, "&-");
+  fails("'/dev/null' is a pipe or a device, expected a file or a folder", {"--predict", "/dev/null"});
+  fs::create_directories(bench.dir / "bare");
+  fails("'bare' holds no files", {"--predict", "bare"});
+  const test::ProcessResult some = bench.run({"--predict", "huge", "absent", "mixed/f1", "-", "--from", "run", "--bad-images", "skip"}, "/dev/null");
+  INFO(some.err);
+  REQUIRE(some.code == 0);
+  const std::vector<json> of_some = lines_of(some.out);
+  REQUIRE(of_some.size() == 4);
+  for (size_t i = 0; i < 4; ++i) CHECK(of_some[i].contains("error") == (i != 2));
+  CHECK(bench.run({"--predict", "mixed", "--from", "data"}).code == 3);
+  CHECK(bench.run({"--predict", "mixed", "--from", "run", "--out", "x"}).code == 2);
 }
 
 TEST_CASE("byteformer-train: longer files than the position table has rows for are refused, cut or given interpolated positions") {
@@ -182,7 +211,7 @@ TEST_CASE("byteformer-train: longer files than the position table has rows for a
   // In training: a table of fewer rows than files need, by option.
   const test::ProcessResult refused = bench.train("short", {"--epochs", "1", "--max-tokens", "10"});
   CHECK(refused.code == 3);
-  CHECK_THAT(refused.err, Contains("the position table has 10 rows"));
+  CHECK_THAT(refused.err, Contains("whose position table ends at 20"));
   REQUIRE(bench.train("short", {"--epochs", "1", "--max-tokens", "10", "--longer-files", "truncate", "--overwrite"}).code == 0);
   CHECK(bench.run({"--predict", "long", "--from", "short"}).code == 0);
   CHECK_THAT(bench.train("x", {"--arch-options", R"({"kernel": 4, "positions": "truncated"})"}).err, Contains("positions has a flag of its own, --longer-files"));
