@@ -7,10 +7,12 @@
 
 #include <cmath>
 
+#include "device/cuda_modules.h"
 #include "models/byte_stem.h"
 #include "models/byteformer.h"
 #include "models/module.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/skip.h"
 #include "tests/support/tensor_compare.h"
 
 using namespace fettle;
@@ -418,4 +420,22 @@ TEST_CASE("byteformer: 64 files of random bytes and labels are learned by heart"
     }
   }
   CHECK(accuracy == 1);
+}
+
+TEST_CASE("byteformer on CUDA: the CPU's answers and gradients") {
+  if (cuda_table() == nullptr) return test::skip("no CUDA device");
+  const std::vector<at::Tensor> files = random_files({80, 3, 1000, 250});
+  const at::Tensor labels = at::tensor({0, 1, 2, 3}, at::kLong);
+  for (const char* masks : {"correct", "reference"}) {
+    INFO(masks);
+    const auto on_cpu = random_model(with(kSmall, {{"max_tokens", 300}, {"masks", masks}}), at::kFloat), on_gpu = random_model(with(kSmall, {{"max_tokens", 300}, {"masks", masks}}), at::kFloat);
+    move_to_device(*on_gpu, c10::Device("cuda:0"));
+    const at::Tensor want = on_cpu->forward(pack_bytes(files)), got = on_gpu->forward(pack_bytes(files));
+    check_tensors("logits", got.detach().cpu(), want.detach(), {.atol = 1e-4, .rtol = 1e-4});
+    at::cross_entropy_loss(want, labels).backward();
+    at::cross_entropy_loss(got, labels.to(got.device())).backward();
+    const auto gpu = named_parameters(*on_gpu);
+    size_t i = 0;
+    for (const auto& [name, tensor] : named_parameters(*on_cpu)) check_tensors(name, gpu[i++].second.grad().cpu(), tensor.grad(), {.atol = 1e-4, .rtol = 1e-3});
+  }
 }
