@@ -78,16 +78,24 @@ FileEncoder::FileEncoder(const Input& input) : input_(input), transformer_(input
 }
 
 void FileEncoder::encode(std::span<const uint8_t> file, const std::string& name, const SampleKey& key, std::vector<uint8_t>& bytes) {
+  if (encoder_) return encode(decode(file, name), name, key, bytes);
   FT_REQUIRE(!file.empty(), "{} is empty", name);
-  if (encoder_) {
-    decode_sound(file, name, {}, sound_);
-    mix_to_mono(sound_, mono_);
-    if (input_.num_samples > 0) mono_.resize(static_cast<size_t>(input_.num_samples));
-    encoder_->encode_sound(mono_, sound_.sample_rate_hz, bytes);
-  } else {
-    if (input_.max_bytes > 0 && file.size() > static_cast<size_t>(input_.max_bytes)) file = file.first(static_cast<size_t>(input_.max_bytes));
-    bytes.assign(file.begin(), file.end());
-  }
+  if (input_.max_bytes > 0 && file.size() > static_cast<size_t>(input_.max_bytes)) file = file.first(static_cast<size_t>(input_.max_bytes));
+  bytes.assign(file.begin(), file.end());
+  transformer_.apply(bytes, key, name);
+  require_bytes(input_, bytes.size(), name);
+}
+
+FileEncoder::Waveform FileEncoder::decode(std::span<const uint8_t> file, const std::string& name) {
+  FT_REQUIRE(!file.empty(), "{} is empty", name);
+  decode_sound(file, name, {}, sound_);
+  mix_to_mono(sound_, mono_);
+  if (input_.num_samples > 0) mono_.resize(static_cast<size_t>(input_.num_samples));
+  return {mono_, sound_.sample_rate_hz};
+}
+
+void FileEncoder::encode(const Waveform& sound, const std::string& name, const SampleKey& key, std::vector<uint8_t>& bytes) {
+  encoder_->encode_sound(sound.mono, sound.sample_rate_hz, bytes);
   transformer_.apply(bytes, key, name);
   require_bytes(input_, bytes.size(), name);
 }

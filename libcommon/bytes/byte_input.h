@@ -49,6 +49,14 @@ class FileEncoder {
   // Error(kInput), beginning with the name: an empty file, a sound that cannot be read, what require_bytes() refuses.
   void encode(std::span<const uint8_t> file, const std::string& name, const SampleKey& key, std::vector<uint8_t>& bytes);
 
+  // The same of sounds in two parts, between which training alters them. A waveform is valid until the next call.
+  struct Waveform {
+    std::vector<float>& mono;
+    int64_t sample_rate_hz;
+  };
+  Waveform decode(std::span<const uint8_t> file, const std::string& name);
+  void encode(const Waveform& sound, const std::string& name, const SampleKey& key, std::vector<uint8_t>& bytes);
+
  private:
   const Input& input_;
   std::optional<Encoder> encoder_;

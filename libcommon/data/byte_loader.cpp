@@ -44,13 +44,14 @@ struct ByteLoader::Impl {
   struct Slot {
     const BatchPlan* plan = nullptr;
     std::vector<uint8_t> bytes, file, sample;
-    std::vector<int64_t> offsets, labels;
+    std::vector<int64_t> offsets, labels, partners;
+    std::vector<float> weights, mono;
     std::vector<BadImage> bad;
     std::optional<FileEncoder> encoder;
   };
 
-  Impl(const LabelledImages& data, const Input& how, const std::vector<BatchPlan>& batches, int64_t of_epoch, int64_t first, const LoaderOptions& images)
-      : samples(data), input(how), plans(batches), epoch(of_epoch), options(images), encoded(first) {
+  Impl(const LabelledImages& data, const Input& how, const std::vector<BatchPlan>& batches, int64_t of_epoch, int64_t first, const LoaderOptions& images, const SoundAugment* sounds)
+      : samples(data), input(how), plans(batches), epoch(of_epoch), options(images), sound_augment(sounds), encoded(first) {
     if (input.of_images()) {
       options.dtype = at::kByte;
       loader = std::make_unique<ImageLoader>(samples, normalization, plans, epoch, first, options);
@@ -68,6 +69,8 @@ struct ByteLoader::Impl {
     slot.bytes.clear();
     slot.offsets.assign(1, 0);
     slot.labels.clear();
+    slot.partners.clear();
+    slot.weights.clear();
     slot.bad.clear();
   }
   static void add(Slot& slot, const std::vector<uint8_t>& bytes, int64_t label) {
@@ -83,7 +86,11 @@ struct ByteLoader::Impl {
     if (!slot.encoder) slot.encoder.emplace(input);
     for (const int64_t index : slot.plan->indices) {
       try {
-        slot.encoder->encode(files.read(index, slot.file), files.name(index), key(job, index), slot.sample);
+        if (sound_augment != nullptr) {
+          encode_augmented(files, key(job, index), slot);
+        } else {
+          slot.encoder->encode(files.read(index, slot.file), files.name(index), key(job, index), slot.sample);
+        }
       } catch (const Error& error) {
         if (!options.skip_bad_images || error.code() != ExitCode::kInput) throw;
         slot.bad.push_back({index, error.what()});
@@ -91,6 +98,39 @@ struct ByteLoader::Impl {
       }
       add(slot, slot.sample, files.label(index));
     }
+  }
+
+  // Draws follow from seed, epoch and sample alone.
+  void encode_augmented(const ImageFiles& files, const SampleKey& sample, Slot& slot) const {
+    RandomStream stream(sample.seed, "sound", sample.epoch, sample.sample);
+    const auto draw = [&](int64_t index) {
+      const FileEncoder::Waveform sound = slot.encoder->decode(files.read(index, slot.file), files.name(index));
+      sound_augment->apply(sound.mono, sound.sample_rate_hz, files.name(index), stream);
+      return sound;
+    };
+    const FileEncoder::Waveform sound = draw(sample.sample);
+    int64_t partner = sample.sample, partner_rate_hz = sound.sample_rate_hz;
+    double weight = sound_augment->draw_weight(stream);
+    if (weight < 1) {
+      slot.mono = sound.mono;
+      partner = stream.below(files.size());
+      try {
+        partner_rate_hz = draw(partner).sample_rate_hz;  // in place of the sample
+      } catch (const Error& error) {
+        if (!options.skip_bad_images || error.code() != ExitCode::kInput) throw;
+        sound.mono = slot.mono;
+        weight = 1;  // what is wrong is told when it is the partner's own turn
+      }
+      FT_REQUIRE(partner_rate_hz == sound.sample_rate_hz, "{} and {} have {} and {} samples a second, and cannot be mixed", files.name(sample.sample), files.name(partner), sound.sample_rate_hz,
+                 partner_rate_hz);
+      slot.mono.resize(std::max(slot.mono.size(), sound.mono.size()));
+      sound.mono.resize(slot.mono.size());
+      const auto share = static_cast<float>(weight);
+      for (size_t i = 0; i < slot.mono.size(); ++i) sound.mono[i] = share * slot.mono[i] + (1 - share) * sound.mono[i];
+    }
+    slot.encoder->encode(sound, files.name(sample.sample), sample, slot.sample);
+    slot.partners.push_back(files.label(partner));
+    slot.weights.push_back(static_cast<float>(weight));
   }
 
   // Pictures come decoded and augmented from the loader's threads; writing them as files takes less than what a step does by far.
@@ -117,6 +157,7 @@ struct ByteLoader::Impl {
   const std::vector<BatchPlan>& plans;
   const int64_t epoch;
   LoaderOptions options;
+  const SoundAugment* const sound_augment;
   std::unique_ptr<Prefetcher<Slot>> prefetcher;
 
   Normalization normalization;
@@ -127,8 +168,9 @@ struct ByteLoader::Impl {
   int64_t encoded;  // batches
 };
 
-ByteLoader::ByteLoader(const LabelledImages& samples, const Input& input, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch, const LoaderOptions& images)
-    : impl_(std::make_unique<Impl>(samples, input, plans, epoch, first_batch, images)) {}
+ByteLoader::ByteLoader(const LabelledImages& samples, const Input& input, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch, const LoaderOptions& images,
+                       const SoundAugment* sounds)
+    : impl_(std::make_unique<Impl>(samples, input, plans, epoch, first_batch, images, sounds)) {}
 
 ByteLoader::~ByteLoader() = default;
 
@@ -140,6 +182,9 @@ bool ByteLoader::next(ByteBatch& batch) {
   FT_REQUIRE(!slot->labels.empty(), "none of the {} files of a batch can be used; the first: {}", slot->bad.size(), slot->bad.at(0).why);
   batch.files = {at::from_blob(slot->bytes.data(), {static_cast<int64_t>(slot->bytes.size())}, at::kByte), slot->offsets};
   batch.labels = at::from_blob(slot->labels.data(), {static_cast<int64_t>(slot->labels.size())}, at::kLong);
+  const auto count = static_cast<int64_t>(slot->partners.size());
+  batch.partners = count > 0 ? at::from_blob(slot->partners.data(), {count}, at::kLong) : at::Tensor();
+  batch.weights = count > 0 ? at::from_blob(slot->weights.data(), {count}, at::kFloat) : at::Tensor();
   batch.plan = slot->plan;
   batch.bad = slot->bad;
   return true;

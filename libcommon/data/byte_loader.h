@@ -7,20 +7,24 @@
 #include "bytes/byte_input.h"
 #include "data/loader.h"
 #include "data/packed_bytes.h"
+#include "data/sound_augment.h"
 
 namespace fettle::byteformer {
 
 struct ByteBatch {
   PackedBytes files;
   at::Tensor labels;  // [B] int64
+  // Where sounds were mixed: each with one of the class partners[i] [B] int64, which has the weight 1 - weights[i] [B] f32. Else undefined.
+  at::Tensor partners, weights;
   const BatchPlan* plan = nullptr;
   std::vector<BadImage> bad;  // samples of the plan that are not in the batch
 };
 
-// `images.augment` says whether pictures are drawn as for training; stored files and sounds have no such thing. All arguments outlive it.
+// `images.augment` says whether pictures are drawn as for training; with `sounds` those that are encoded are. All arguments outlive it.
 class ByteLoader {
  public:
-  ByteLoader(const LabelledImages& samples, const Input& input, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch, const LoaderOptions& images);
+  ByteLoader(const LabelledImages& samples, const Input& input, const std::vector<BatchPlan>& plans, int64_t epoch, int64_t first_batch, const LoaderOptions& images,
+             const SoundAugment* sounds = nullptr);
   ~ByteLoader();
   bool next(ByteBatch& batch);  // false after the last; what it gave is valid until the next call
   double wait_seconds() const;

@@ -91,7 +91,7 @@ void ByteTask::start_epoch(int64_t epoch, int64_t first_batch) {
   for (BatchPlan& plan : share_) plan.indices = share_of(plan.indices, setup_.group);
   LoaderOptions loader = setup_.loader;
   loader.augment = true;
-  loader_ = std::make_unique<ByteLoader>(setup_.train.files, setup_.input, share_, epoch, first_batch, loader);
+  loader_ = std::make_unique<ByteLoader>(setup_.train.files, setup_.input, share_, epoch, first_batch, loader, setup_.sound_augment);
 }
 
 StepLosses ByteTask::step() {
@@ -99,7 +99,12 @@ StepLosses ByteTask::step() {
   FT_CHECK(loader_->next(batch), "the loader ended before the epoch");
   add_of_all(setup_.bad_files, "train", setup_.train.files, batch.bad, setup_.group);
   const at::Tensor logits = setup_.model.forward(batch.files);
-  const at::Tensor loss = at::cross_entropy_loss(logits.to(at::kFloat), batch.labels.to(logits.device()), {}, at::Reduction::Mean, /*ignore_index=*/-100, setup_.options.label_smoothing);
+  at::Tensor targets = batch.labels;
+  if (batch.partners.defined()) {
+    const int64_t classes = logits.size(1);
+    targets = at::lerp(at::one_hot(batch.partners, classes).to(at::kFloat), at::one_hot(batch.labels, classes).to(at::kFloat), batch.weights.unsqueeze(1));
+  }
+  const at::Tensor loss = at::cross_entropy_loss(logits.to(at::kFloat), targets.to(logits.device()), {}, at::Reduction::Mean, /*ignore_index=*/-100, setup_.options.label_smoothing);
   return {loss, {}, batch.labels.size(0)};
 }
 

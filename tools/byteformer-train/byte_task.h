@@ -40,6 +40,7 @@ class ByteTask : public TrainTask {
     ByteFormer& model;
     std::optional<multiscale::SamplerOptions> sampler;  // of pictures
     LoaderOptions loader;
+    const SoundAugment* sound_augment;  // null: sounds are taken as they are
     BadImageList* bad_files;  // null: none is left out
     const ProcessGroup& group;
   };

@@ -44,7 +44,7 @@ Json imagenet_settings() {
 
 Json speech_commands_settings() {
   Json settings = paper_settings();
-  settings.update({{"lr_warmup_steps", 500}, {"num_samples", 16000}});
+  settings.update({{"lr_warmup_steps", 500}, {"num_samples", 16000}, {"sound_roll", 0.1}, {"mixup_alpha", 1.0}});
   return settings;
 }
 
@@ -71,6 +71,8 @@ bool encodes_images(const Options& options) {
   return encoding && is_of_images(*encoding);
 }
 
+bool augments_sounds(const Options& options) { return !options.background.empty() || options.sound_roll > 0 || options.data.mixup_alpha > 0; }
+
 bool trains(const Options& options) { return options.predict.empty() && !options.evaluate && options.explain.empty(); }
 
 void bind(FlagTable& table, Options& options) {
@@ -90,6 +92,9 @@ void bind(FlagTable& table, Options& options) {
   table.flag("jpeg-quality", options.jpeg_quality, "jpeg: quality, with 4:2:0 chroma").range(1, 100);
   table.flag("png-level", options.png_level, "png: compression; 0 stores").range(0, 9);
   table.flag("num-samples", options.num_samples, "sounds: cut or filled up with zeros to so many; 0 leaves them").range(0, 1 << 28);
+  table.flag("background", options.background, "sounds, in training: laid over each, from a random place: a folder of sounds, or one").metavar("PATH").input("background");
+  table.flag("background-db", options.background_db, "how loud, of full scale").range(-200, 20).unit("dB");
+  table.flag("sound-roll", options.sound_roll, "sounds, in training: moved by up to so much of their length either way, and what leaves at one end comes back at the other").range(0, 0.5);
   table.flag("max-bytes", options.max_bytes, "as-stored: the rest of longer files is left out; 0 takes all").range(0, 1e15);
   table.flag("reorder", options.reorder, "order of the bytes").choices({"none", "reverse", "cyclic-half-length", "stride", "window-shuffle", "random-shuffle"});
   table.flag("reorder-stride", options.reorder_stride, "stride: distance of bytes that come together").range(1, 1e12);
@@ -154,7 +159,9 @@ void validate(const Options& options) {
   FT_REQUIRE_USAGE(!options.init_partial || !options.init.empty(), "--init-partial goes with --init");
   transforms_of(options);
   byteformer_description(options.arch, 2, arch_options(options));
-  FT_REQUIRE_USAGE(options.data.mixup_alpha == 0 && options.data.cutmix_alpha == 0, "--mixup-alpha, --cutmix-alpha: bytes cannot be mixed");
+  FT_REQUIRE_USAGE(options.data.cutmix_alpha == 0, "--cutmix-alpha: bytes cannot be mixed");
+  FT_REQUIRE_USAGE(!augments_sounds(options) || (find_encoding(options.encoding) && !encodes_images(options)),
+                   "--background, --sound-roll, --mixup-alpha: sounds that --encoding writes are augmented so, and {} is none", options.encoding);
 }
 
 Input input_of(const Options& options, std::optional<int64_t> image_side) {

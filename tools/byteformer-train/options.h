@@ -25,6 +25,9 @@ struct Options {
   int64_t png_level = 0;
   int64_t num_samples = 0;
   int64_t max_bytes = 0;
+  std::string background;
+  double background_db = -50;
+  double sound_roll = 0;
 
   std::string reorder = "none";
   int64_t reorder_stride = 1024;
@@ -61,6 +64,7 @@ void validate(const Options& options);
 
 bool trains(const Options& options);  // rather than --predict, --evaluate or --explain
 bool encodes_images(const Options& options);
+bool augments_sounds(const Options& options);
 // Reads --phi-file. Pictures are encoded at --size, else at the side that all have, if they have, else at 224.
 Input input_of(const Options& options, std::optional<int64_t> image_side);
 Json arch_options(const Options& options);

@@ -17,6 +17,7 @@
 #include "checkpoint/initial_weights.h"
 #include "checkpoint/state.h"
 #include "checkpoint/weights.h"
+#include "dataset/dataset_id.h"
 #include "device/precision.h"
 #include "train/tool_start.h"
 
@@ -157,6 +158,11 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   const std::vector<ArtifactInput> initial = before.initial.empty() ? initialise_from(options, *model, context.log) : inputs_of_resumed(before, {{"init", options.init}});
   context.record.initial = {{"ids", ids_by_role(initial)}};
 
+  std::optional<SoundAugment> sound_augment;
+  if (augments_sounds(options)) {
+    sound_augment.emplace(
+        SoundAugmentOptions{.background = options.background, .background_db = options.background_db, .roll = options.sound_roll, .mixup_alpha = options.data.mixup_alpha});
+  }
   BadImageList bad_files(context.output != nullptr ? context.output->path() : "", options.data.max_bad_percent, context.log);
   ByteTask task({.options = options,
                  .input = input,
@@ -165,6 +171,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
                  .model = *model,
                  .sampler = sampler,
                  .loader = loader,
+                 .sound_augment = sound_augment ? &*sound_augment : nullptr,
                  .bad_files = loader.skip_bad_images ? &bad_files : nullptr,
                  .group = group});
   if (context.common.dry_run) {
@@ -202,6 +209,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   if (!group.is_first()) return {};
   const std::filesystem::path& directory = context.output->path();
   context.inputs = artifact_inputs(data, directory, options.data.hash_inputs);
+  if (!options.background.empty()) context.inputs.push_back({"background", recorded_path(options.background, directory), dataset_id(options.background, options.data.hash_inputs)});
   for (const ArtifactInput& one : initial) context.inputs.push_back({one.role, recorded_path(one.path, directory), one.id});
   Manifest manifest = context.manifest(kByteClassifierKind);
   manifest.metrics = trained.last_validation;

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "byteformer-train/classifier.h"
+#include "bytes/encodings.h"
 #include "checkpoint/tensors.h"
 #include "data/byte_loader.h"
 #include "io/safetensors.h"
@@ -335,6 +336,58 @@ TEST_CASE("byteformer-train: a recipe sets what is not said otherwise, and fits 
   CHECK(config.at("auto_augment") == "ra");
   CHECK_THAT(bench.train("x", {"--recipe", "imagenet"}).err, Contains("--recipe imagenet is for pictures"));
   CHECK_THAT(bench.train("x", {"--recipe", "speech-commands", "--encoding", "tiff"}).err, Contains("--recipe speech-commands is for sounds"));
+}
+
+TEST_CASE("byteformer-train: sounds are rolled, mixed and laid over others in training alone") {
+  const Bench bench;
+  Encoder encoder({.encoding = Encoding::kWavInt16});
+  const auto write_sound = [&](const fs::path& path, int label, int64_t index) {
+    RandomStream stream(6, "sounds", label, index);
+    std::vector<float> samples;
+    for (int64_t i = 0; i < 80; ++i) samples.push_back(static_cast<float>(stream.uniform(-1, 1)) * (label == 0 ? 0.1F : 0.9F));
+    std::vector<uint8_t> bytes;
+    encoder.encode_sound(samples, 8000, bytes);
+    fs::create_directories(path.parent_path());
+    write_text(path, std::string(bytes.begin(), bytes.end()));
+  };
+  for (int label : {0, 1}) {
+    for (int64_t i = 0; i < 24; ++i) write_sound(bench.dir / (i < 16 ? "sounds/train" : "sounds/val") / (label == 0 ? "soft" : "loud") / (std::to_string(i) + ".wav"), label, i);
+  }
+  write_sound(bench.dir / "noise/1.wav", 1, 99);
+  const Words usual = {"--data", "sounds", "--encoding", "wav-int16", "--epochs", "2"};
+  const auto trained = [&](const std::string& out, const Words& more) {
+    Words words = usual;
+    words.insert(words.end(), more.begin(), more.end());
+    const test::ProcessResult result = bench.train(out, words);
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+    return test::read_text(bench.dir / out / "model.safetensors");
+  };
+  const Words all = {"--sound-roll", "0.1", "--mixup-alpha", "1", "--background", "noise", "--background-db", "-20"};
+  const std::string plain = trained("plain", {}), drawn = trained("drawn", all);
+  CHECK(drawn != plain);
+  Words threaded = all;
+  threaded.insert(threaded.end(), {"--workers", "2"});
+  CHECK(trained("threaded", threaded) == drawn);
+  for (const Words& one : std::vector<Words>{{"--sound-roll", "0.1"}, {"--mixup-alpha", "1"}, {"--background", "noise", "--background-db", "-20"}}) {
+    CHECK(trained("one", {one[0], one[1], "--overwrite"}) != plain);
+  }
+  const json manifest = json::parse(test::read_text(bench.dir / "drawn/manifest.json"));
+  const auto& inputs = manifest.at("inputs");
+  CHECK(std::any_of(inputs.begin(), inputs.end(), [](const json& input) { return input.at("role") == "background"; }));
+  const test::ProcessResult evaluated = bench.run({"--evaluate", "--data", "sounds", "--from", "drawn", "--json", "--precision", "fp32"});
+  REQUIRE(evaluated.code == 0);
+  CHECK(json::parse(evaluated.out).at("metrics").at("nll").get<double>() == Approx(manifest.at("metrics").at("val_nll").get<double>()).epsilon(1e-5));
+
+  CHECK_THAT(bench.train("x", {"--sound-roll", "0.1"}).err, Contains("sounds that --encoding writes are augmented so, and as-stored is none"));
+  CHECK_THAT(bench.train("x", {"--mixup-alpha", "0.2", "--encoding", "tiff"}).err, Contains("and tiff is none"));
+  Words missing = usual;
+  missing.insert(missing.end(), {"--background", "nowhere"});
+  CHECK(bench.train("x", missing).code == 3);
+  const test::ProcessResult shown = bench.run({"--recipe", "speech-commands", "--encoding", "wav-float32", "--data", "sounds", "--print-config"});
+  REQUIRE(shown.code == 0);
+  CHECK(json::parse(shown.out).at("sound_roll") == 0.1);
+  CHECK(json::parse(shown.out).at("mixup_alpha") == 1);
 }
 
 TEST_CASE("byteformer-train: an epoch has every sample once, lengths together and within the budget") {
