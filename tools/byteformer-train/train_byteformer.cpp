@@ -27,30 +27,6 @@ namespace {
 constexpr int64_t kProbedSamples = 64;
 constexpr double kRoomBeyondProbed = 2;  // the longest of those probed is not the longest of all
 
-// Pictures as every tool opens them; stored files and sounds by class folders, whatever they are called.
-ImageData open_data(const Options& options) {
-  if (encodes_images(options)) return open_image_data(options.data);
-  DataSource source;
-  source.data = options.data.data;
-  source.val_data = options.data.val_data;
-  source.format = data_format_named(options.data.data_format);
-  source.val_fraction = options.data.val_fraction;
-  source.num_classes = options.data.num_classes;
-  source.is_sample = is_any_name;
-  FT_REQUIRE(source.format.value_or(find_data_format(source.data)) != DataFormat::kIdx, "{} is IDX, whose images have no bytes of their own; --encoding writes them as files",
-             quote_path(source.data));
-  ImageFileDataset files = open_image_files(source);
-  ImageData data;
-  data.num_classes = files.num_classes;
-  data.class_names = std::move(files.class_names);
-  data.inputs = std::move(files.inputs);
-  data.description = fmt::format("{}: {}, {} classes, {} training and {} validation files ({}), {}", quote_path(data.inputs.at(0).path), data_format_name(data.inputs[0].format),
-                                 with_thousands(data.num_classes), with_thousands(files.train.size()), with_thousands(files.validation.size()), files.validation_from, human_bytes(files.bytes));
-  data.train = std::move(files.train);
-  data.validation = std::move(files.validation);
-  return data;
-}
-
 // The longest and the middle file: what the position table and the merges are made for.
 struct Lengths {
   int64_t longest = 0, middle = 0;
@@ -234,6 +210,29 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
 }
 
 }  // namespace
+
+ImageData open_data(const Options& options) {
+  if (encodes_images(options)) return open_image_data(options.data);
+  DataSource source;
+  source.data = options.data.data;
+  source.val_data = options.data.val_data;
+  source.format = data_format_named(options.data.data_format);
+  source.val_fraction = options.data.val_fraction;
+  source.num_classes = options.data.num_classes;
+  source.is_sample = is_any_name;
+  FT_REQUIRE(source.format.value_or(find_data_format(source.data)) != DataFormat::kIdx, "{} is IDX, whose images have no bytes of their own; --encoding writes them as files",
+             quote_path(source.data));
+  ImageFileDataset files = open_image_files(source);
+  ImageData data;
+  data.num_classes = files.num_classes;
+  data.class_names = std::move(files.class_names);
+  data.inputs = std::move(files.inputs);
+  data.description = fmt::format("{}: {}, {} classes, {} training and {} validation files ({}), {}", quote_path(data.inputs.at(0).path), data_format_name(data.inputs[0].format),
+                                 with_thousands(data.num_classes), with_thousands(files.train.size()), with_thousands(files.validation.size()), files.validation_from, human_bytes(files.bytes));
+  data.train = std::move(files.train);
+  data.validation = std::move(files.validation);
+  return data;
+}
 
 Report train_byteformer(const Options& options, RunContext& context) {
   if (options.evaluate) return evaluate(options, context);

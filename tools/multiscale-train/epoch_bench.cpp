@@ -12,17 +12,16 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "base/bench_main.h"
 #include "base/build_info.h"
-#include "base/errors.h"
 #include "device/device.h"
 #include "device/precision.h"
 #include "models/factory.h"
 #include "models/module.h"
 #include "multiscale-train/task.h"
 #include "train/autocast.h"
+#include "train/bench_epoch.h"
 #include "train/optimizer.h"
 
 namespace {
@@ -63,18 +62,7 @@ struct Bench {
                        .precision = loader.dtype,
                        .seed = loader.seed,
                        .machine = {"bench", "bench"}};
-    std::filesystem::remove_all(folder);
-    OutputDirectory output(folder, OutputMode::kCreate);
-    Log log(stderr, LogLevel::kQuiet, false, false);
-    const RunRecord record;
-    Trainer(options.train, std::move(setup), task, output, record, log).run();
-    std::ifstream lines(folder / "metrics.jsonl");
-    double train_s = 0;
-    for (std::string line; std::getline(lines, line);) {
-      if (const Json json = Json::parse(line); json.at("event") == "epoch") train_s = json.at("train_s");
-    }
-    FT_CHECK(train_s > 0);
-    return train_s;
+    return trained_epoch_seconds(options.train, std::move(setup), task, folder);
   }
 
   double prepared_epoch() {
@@ -104,11 +92,6 @@ struct Bench {
     return seconds_since(began);
   }
 };
-
-std::string spread(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return fmt::format("{:.3f} ({:.3f}-{:.3f})", values[values.size() / 2], values.front(), values.back());
-}
 
 void run(char** argv) {
   const Session session = start({.device = "cpu"});
