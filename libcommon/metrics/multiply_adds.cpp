@@ -26,6 +26,7 @@ enum class Operator { kConvolution, kAddMatrixProduct, kMatrixProduct, kAttentio
 bool find_operator(std::string_view name, Operator& found) {
   if (name == "aten::convolution" || name == "aten::_convolution") return found = Operator::kConvolution, true;
   if (name == "aten::addmm" || name == "aten::baddbmm" || name == "aten::addmv") return found = Operator::kAddMatrixProduct, true;
+  if (name == "mkldnn::_linear_pointwise") return found = Operator::kMatrixProduct, true;  // of ops/matrix_products.h
   if (name == "aten::mm" || name == "aten::bmm" || name == "aten::mv" || name == "aten::dot") return found = Operator::kMatrixProduct, true;
   if (name == "aten::scaled_dot_product_attention") return found = Operator::kAttention, true;
   return false;
@@ -74,7 +75,8 @@ void on_end(const at::RecordFunction& function, at::ObserverContext* context) {
     name = found->second;
   } else {
     if (!layers.empty()) name = layers.back().name.substr(0, layers.back().name.rfind('.') + 1);
-    name += std::string_view(function.name()).substr(sizeof("aten::") - 1);
+    const std::string_view operation = function.name();
+    name += operation.substr(operation.find("::") + 2);
   }
   layers.push_back({name, multiply_adds, output.sizes().vec()});
   current->result.total += multiply_adds;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/errors.h"
+#include "ops/matrix_products.h"
 #include "ops/norm_act.h"
 
 namespace fettle {
@@ -168,7 +169,7 @@ Linear::Linear(int64_t in_features, int64_t out_features, bool with_bias) {
   if (with_bias) bias = register_parameter("bias", at::zeros({out_features}));
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+at::Tensor Linear::forward(const at::Tensor& x) const { return ops::linear(x, weight, bias); }
 
 LayerNorm::LayerNorm(int64_t num_channels, double eps) : eps_(eps) {
   weight = register_parameter("weight", at::ones({num_channels}));

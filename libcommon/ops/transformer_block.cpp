@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <map>
 
 #include "base/errors.h"
+#include "ops/matrix_products.h"
 
 namespace fettle::ops {
 namespace {
@@ -42,8 +44,7 @@ struct Run {
 };
 
 // Runs of about equal size, as many for one thread as for another; a segment goes where its middle lies.
-std::vector<Run> runs_of(at::IntArrayRef segments, int64_t num_rows) {
-  const int64_t threads = at::get_num_threads();
+std::vector<Run> runs_of(at::IntArrayRef segments, int64_t num_rows, int64_t threads) {
   const int64_t num_runs = (num_rows + threads * kRunRows - 1) / (threads * kRunRows) * threads;
   std::vector<Run> runs;
   int64_t row = 0, last_place = -1;
@@ -60,22 +61,6 @@ std::vector<Run> runs_of(at::IntArrayRef segments, int64_t num_rows) {
   }
   FT_CHECK(row == num_rows, "segments of {} rows together, {} rows", row, num_rows);
   return runs;
-}
-
-// Calls body(thread, runs of this thread). Its operators know neither autograd nor autocast.
-template <class Body>
-void for_each_thread(const std::vector<Run>& runs, const Body& body) {
-  at::parallel_for(0, static_cast<int64_t>(runs.size()), 1, [&](int64_t begin, int64_t end) {
-    const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-    body(static_cast<size_t>(at::get_thread_num()), c10::ArrayRef<Run>(runs).slice(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
-  });
-}
-
-int64_t longest(const std::vector<Run>& runs) {
-  int64_t rows = 0;
-  for (const Run& run : runs) rows = std::max(rows, run.rows);
-  return rows;
 }
 
 // ---- attention within the segments of a group ------------------------------------------------------------------------
@@ -101,10 +86,11 @@ at::Tensor by_head(const at::Tensor& rows, const Group& group) {
 
 // ---- forward ---------------------------------------------------------------------------------------------------------
 
+// What the backward pass needs of a run: its rows first, below them zeros or numbers that nothing is made of.
 struct Saved {
-  at::Tensor x, y;          // [T, C]
-  at::Tensor qkv, mixed, a; // [T, 3 C], [T, C] after attention, [T, F] before GELU, all of the products' type
-  at::Tensor logsumexp;     // [T, heads]
+  at::Tensor y;              // [rows, C]
+  at::Tensor qkv, mixed, a;  // [padded rows, 3 C], [.., C] after attention, [.., F] before GELU, all of the products' type
+  at::Tensor logsumexp;      // [rows, heads]
 };
 
 struct Problem {
@@ -119,89 +105,100 @@ struct Problem {
 at::Tensor part(const at::Tensor& rows, const Run& run) { return rows.narrow(0, run.first_row, run.rows); }
 at::Tensor part(const at::Tensor& rows, const Group& group) { return rows.narrow(0, group.first_row, group.rows()); }
 
+// Products come with few numbers of rows (ops/matrix_products.h): multiples of an eighth of the power of two below, and of 16.
+int64_t padded_rows(int64_t rows) {
+  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(rows)));
+  const int64_t step = std::max<int64_t>(16, power / 8);
+  return (rows + step - 1) / step * step;
+}
+
 // One thread's room for a run, so that large memory is not asked for again and again.
 class Scratch {
  public:
-  Scratch(int64_t rows, at::TensorOptions options) : rows_(rows), options_(options) {}
+  explicit Scratch(at::TensorOptions options) : options_(options) {}
   // [rows, columns] of undefined numbers, the same memory for the same slot.
   at::Tensor get(size_t slot, int64_t rows, int64_t columns) {
     at::Tensor& memory = slots_.at(slot);
-    if (!memory.defined() || memory.numel() < rows * columns) memory = at::empty({std::max(rows, rows_) * columns}, options_);
+    if (!memory.defined() || memory.numel() < rows * columns) memory = at::empty({rows * columns}, options_);
     return memory.narrow(0, 0, rows * columns).view({rows, columns});
   }
-  // `tensor` in the products' type: itself where it has it.
-  at::Tensor cast(size_t slot, const at::Tensor& tensor) {
-    if (tensor.scalar_type() == options_.dtype()) return tensor;
-    return get(slot, tensor.size(0), tensor.size(1)).copy_(tensor);
+  // `tensor` in the products' type, with zeros below up to padded_rows(): itself where it is that.
+  at::Tensor padded(size_t slot, const at::Tensor& tensor) {
+    const int64_t rows = tensor.size(0), all = padded_rows(rows);
+    if (tensor.scalar_type() == options_.dtype() && rows == all) return tensor;
+    at::Tensor copy = get(slot, all, tensor.size(1));
+    copy.narrow(0, 0, rows).copy_(tensor);
+    copy.narrow(0, rows, all - rows).zero_();
+    return copy;
   }
 
  private:
-  int64_t rows_;
   at::TensorOptions options_;
-  std::array<at::Tensor, 8> slots_;
+  std::array<at::Tensor, 4> slots_;
 };
-enum Slot : size_t { kNormed, kBranch, kHidden, kHiddenGradient, kQkvGradient, kRowGradient, kWeightGradient };
+enum Slot : size_t { kNormed, kBranch, kHidden, kQkvGradient };
+
+// Calls body(index of the run, thread, scratch of the thread). Its operators know neither autograd nor autocast.
+template <class Body>
+void for_each_run(const std::vector<Run>& runs, at::TensorOptions products, const Body& body) {
+  at::parallel_for(0, static_cast<int64_t>(runs.size()), 1, [&](int64_t begin, int64_t end) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+    Scratch scratch(products);
+    for (int64_t index = begin; index < end; ++index) body(static_cast<size_t>(index), static_cast<size_t>(at::get_thread_num()), scratch);
+  });
+}
 
 struct Normed {
-  at::Tensor out, mean, rstd;  // out: of the products' type
+  at::Tensor out, mean, rstd;  // out: padded, of the products' type
 };
 
 Normed norm(const Problem& p, const at::Tensor& x, Weight weight, Scratch& scratch) {
   const auto [out, mean, rstd] = at::native_layer_norm(x, p.weights[weight].sizes(), p.weights[weight], p.weights[weight + 1], p.eps);
-  return {scratch.cast(kNormed, out), mean, rstd};
+  return {scratch.padded(kNormed, out), mean, rstd};
 }
 
-// out = x + factor * (left weight^T + bias).
-void add_branch(at::Tensor out, const at::Tensor& x, const at::Tensor& left, const Problem& p, Weight weight, const at::Tensor& factor, const Run& run, Scratch& scratch) {
-  const at::Tensor &matrix = p.weights[weight], &bias = p.weights[weight + 1];
-  if (!factor.defined() && p.type == x.scalar_type()) {
-    at::add_out(out, x, bias);
-    out.addmm_(left, matrix.t());
-    return;
-  }
-  at::Tensor branch = scratch.get(kBranch, out.size(0), out.size(1));
-  at::addmm_out(branch, bias, left, matrix.t());
-  if (!factor.defined()) {
-    out.copy_(branch).add_(x);
+at::Tensor product(const Problem& p, const at::Tensor& left, Weight weight) { return ops::product(left, p.weights[weight], p.weights[weight + 1]); }
+
+// out = x + factor * branch.
+void add_branch(at::Tensor out, const at::Tensor& x, const at::Tensor& branch, const at::Tensor& factor, const Run& run) {
+  const at::Tensor rows = branch.narrow(0, 0, run.rows);
+  if (factor.defined()) {
+    at::addcmul_out(out, x, rows.to(x.scalar_type()), part(factor, run));
+  } else if (rows.scalar_type() == x.scalar_type()) {
+    at::add_out(out, x, rows);
   } else {
-    at::addcmul_out(out, x, branch.to(x.scalar_type()), part(factor, run));
+    out.copy_(rows).add_(x);
   }
 }
 
-// z of all rows. What the backward pass needs is left in `saved` where its tensors have all rows; otherwise they are one thread's scratch.
-at::Tensor forward_rows(const Problem& p, const at::Tensor& x, Saved* saved) {
-  const int64_t num_rows = x.size(0), channels = x.size(1), hidden = p.weights[kFc1].size(0);
+// z of all rows; `saved` gets what the backward pass needs of each run.
+at::Tensor forward_rows(const Problem& p, const at::Tensor& x, const std::vector<Run>& runs, std::vector<Saved>* saved) {
   at::Tensor z = at::empty_like(x);
-  if (num_rows == 0) return z;
-  const std::vector<Run> runs = runs_of(p.segments, num_rows);
-  const auto products = x.options().dtype(p.type).requires_grad(false);
-  const auto allocate = [&](int64_t rows) {
-    return Saved{x, at::empty({rows, channels}, x.options()), at::empty({rows, 3 * channels}, products), at::empty({rows, channels}, products), at::empty({rows, hidden}, products),
-                 saved != nullptr ? at::empty({rows, p.num_heads}, products.dtype(p.type == at::kDouble ? at::kDouble : at::kFloat)) : at::Tensor()};
-  };
-  if (saved != nullptr) *saved = allocate(num_rows);
-  const int64_t longest_run = longest(runs);
-  for_each_thread(runs, [&](size_t, c10::ArrayRef<Run> own) {
-    const Saved kept = saved != nullptr ? *saved : allocate(longest_run);
-    Scratch scratch(longest_run, products);
-    for (const Run& run : own) {
-      const Run place{saved != nullptr ? run.first_row : 0, run.rows, {}};
-      const at::Tensor x_run = part(x, run), y = part(kept.y, place), mixed = part(kept.mixed, place);
-      at::Tensor qkv = part(kept.qkv, place), a = part(kept.a, place), h = scratch.get(kHidden, run.rows, hidden);
-      at::addmm_out(qkv, p.weights[kQkvBias], norm(p, x_run, kNorm1, scratch).out, p.weights[kQkv].t());
-      for (Group group : run.groups) {
-        group.first_row -= run.first_row;
-        const Heads heads = heads_of(part(qkv, group), group, p.num_heads);
-        const auto [out, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(heads.q, heads.k, heads.v);
-        const at::Tensor to = part(mixed, group);
-        by_head(to.view({to.size(0), p.num_heads, -1}), group).copy_(out);
-        if (saved != nullptr) by_head(part(part(kept.logsumexp, place), group), group).copy_(logsumexp);
-      }
-      add_branch(y, x_run, mixed, p, kOut, p.factors.attention, run, scratch);
-      at::addmm_out(a, p.weights[kFc1Bias], norm(p, y, kNorm2, scratch).out, p.weights[kFc1].t());
-      at::gelu_out(h, a);
-      add_branch(part(z, run), y, h, p, kFc2, p.factors.ffn, run, scratch);
+  if (saved != nullptr) saved->resize(runs.size());
+  for_each_run(runs, x.options().dtype(p.type).requires_grad(false), [&](size_t index, size_t, Scratch& scratch) {
+    const Run& run = runs[index];
+    const at::Tensor x_run = part(x, run);
+    Saved kept;
+    kept.qkv = product(p, norm(p, x_run, kNorm1, scratch).out, kQkv);
+    kept.mixed = at::empty({kept.qkv.size(0), x.size(1)}, kept.qkv.options());
+    kept.mixed.narrow(0, run.rows, kept.mixed.size(0) - run.rows).zero_();
+    if (saved != nullptr) kept.logsumexp = at::empty({run.rows, p.num_heads}, kept.qkv.options().dtype(p.type == at::kDouble ? at::kDouble : at::kFloat));
+    for (Group group : run.groups) {
+      group.first_row -= run.first_row;
+      const Heads heads = heads_of(part(kept.qkv, group), group, p.num_heads);
+      const auto [out, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(heads.q, heads.k, heads.v);
+      const at::Tensor to = part(kept.mixed, group);
+      by_head(to.view({to.size(0), p.num_heads, -1}), group).copy_(out);
+      if (saved != nullptr) by_head(part(kept.logsumexp, group), group).copy_(logsumexp);
     }
+    kept.y = at::empty_like(x_run);
+    add_branch(kept.y, x_run, product(p, kept.mixed, kOut), p.factors.attention, run);
+    kept.a = product(p, norm(p, kept.y, kNorm2, scratch).out, kFc1);
+    at::Tensor h = scratch.get(kHidden, kept.a.size(0), kept.a.size(1));
+    at::gelu_out(h, kept.a);
+    add_branch(part(z, run), kept.y, product(p, h, kFc2), p.factors.ffn, run);
+    if (saved != nullptr) (*saved)[index] = std::move(kept);
   });
   return z;
 }
@@ -253,16 +250,8 @@ class WeightGradients {
     }
   }
   // weight += d^T input, bias += sum of d's rows.
-  void add(Weight weight, const at::Tensor& d, const at::Tensor& input, Scratch& scratch) {
-    if (needed_[weight]) {
-      at::Tensor& sum = sums[weight];
-      if (d.scalar_type() == sum.scalar_type()) {
-        sum.addmm_(d.t(), input);
-      } else {
-        at::Tensor product = scratch.get(kWeightGradient, sum.size(0), sum.size(1));
-        sum.add_(at::mm_out(product, d.t(), input));
-      }
-    }
+  void add(Weight weight, const at::Tensor& d, const at::Tensor& input) {
+    if (needed_[weight]) sums[weight].add_(transposed_product(d, input));
     if (needed_[weight + 1]) sums[weight + 1].add_(d.sum(at::IntArrayRef{0}, /*keepdim=*/false, sums[weight + 1].scalar_type()));
   }
   Weights sums;
@@ -281,50 +270,48 @@ void add_norm_backward(const Problem& p, const at::Tensor& d, const at::Tensor& 
   if (needed[weight + 1]) gradients.sums[weight + 1].add_(dbias);
 }
 
-// The gradient of the branch's product.
+// The gradient of the branch's product, padded.
 at::Tensor branch_gradient(const at::Tensor& d, const at::Tensor& factor, const Run& run, Scratch& scratch) {
-  return scratch.cast(kBranch, factor.defined() ? d.mul(part(factor, run)) : d);
+  return scratch.padded(kBranch, factor.defined() ? d.mul(part(factor, run)) : d);
 }
 
-at::Tensor backward_rows(const Problem& p, const Saved& saved, const at::Tensor& dz, const Needed& needed, Weights& weight_gradients) {
-  at::Tensor dx = at::empty_like(saved.x);
-  const int64_t channels = saved.x.size(1), hidden = p.weights[kFc1].size(0);
+at::Tensor backward_rows(const Problem& p, const at::Tensor& x, const std::vector<Run>& runs, const std::vector<Saved>& saved, const at::Tensor& dz, const Needed& needed,
+                         Weights& weight_gradients) {
+  at::Tensor dx = at::empty_like(x);
   std::vector<std::optional<WeightGradients>> of_thread(static_cast<size_t>(at::get_num_threads()));
-  if (saved.x.size(0) > 0) {
-    const std::vector<Run> runs = runs_of(p.segments, saved.x.size(0));
-    const int64_t longest_run = longest(runs);
-    for_each_thread(runs, [&](size_t thread, c10::ArrayRef<Run> own) {
-      WeightGradients& gradients = of_thread[thread].emplace(p, needed, saved.x.scalar_type());
-      Scratch scratch(longest_run, saved.a.options());
-      for (const Run& run : own) {
-        at::Tensor h = scratch.get(kHidden, run.rows, hidden), dh = scratch.get(kHiddenGradient, run.rows, hidden), drows = scratch.get(kRowGradient, run.rows, channels), d = part(dx, run);
-        const at::Tensor a = part(saved.a, run), y = part(saved.y, run), x = part(saved.x, run);
-        d.copy_(part(dz, run));
-        {
-          const at::Tensor db = branch_gradient(d, p.factors.ffn, run, scratch);
-          at::gelu_out(h, a);
-          gradients.add(kFc2, db, h, scratch);
-          at::mm_out(dh, db, p.weights[kFc2]);
-          at::gelu_backward_out(h, dh, a);  // h is used up: its room holds the gradient of a
-          const Normed normed = norm(p, y, kNorm2, scratch);
-          gradients.add(kFc1, h, normed.out, scratch);
-          add_norm_backward(p, at::mm_out(drows, h, p.weights[kFc1]), y, normed, kNorm2, d, gradients, needed);
-        }
-        const at::Tensor db = branch_gradient(d, p.factors.attention, run, scratch), mixed = part(saved.mixed, run), qkv = part(saved.qkv, run), logsumexp = part(saved.logsumexp, run);
-        gradients.add(kOut, db, mixed, scratch);
-        const at::Tensor dmixed = at::mm_out(drows, db, p.weights[kOut]).view({run.rows, p.num_heads, -1}), mixed_heads = mixed.view({run.rows, p.num_heads, -1});
-        const at::Tensor dqkv = scratch.get(kQkvGradient, run.rows, 3 * channels);
-        for (Group group : run.groups) {
-          group.first_row -= run.first_row;
-          const Heads heads = heads_of(part(qkv, group), group, p.num_heads), to = heads_of(part(dqkv, group), group, p.num_heads);
-          attention_backward(heads, {by_head(part(mixed_heads, group), group), by_head(part(logsumexp, group), group), by_head(part(dmixed, group), group)}, to);
-        }
-        const Normed normed = norm(p, x, kNorm1, scratch);
-        gradients.add(kQkv, dqkv, normed.out, scratch);
-        add_norm_backward(p, at::mm_out(drows, dqkv, p.weights[kQkv]), x, normed, kNorm1, d, gradients, needed);
-      }
-    });
-  }
+  for_each_run(runs, x.options().dtype(p.type), [&](size_t index, size_t thread, Scratch& scratch) {
+    if (!of_thread[thread]) of_thread[thread].emplace(p, needed, x.scalar_type());
+    WeightGradients& gradients = *of_thread[thread];
+    const Run& run = runs[index];
+    const Saved& kept = saved[index];
+    const at::Tensor x_run = part(x, run);
+    at::Tensor d = part(dx, run);
+    const auto through = [&](const at::Tensor& from, Weight weight) { return ops::product(from, p.weights[weight].t()).narrow(0, 0, run.rows); };
+    d.copy_(part(dz, run));
+    {
+      const at::Tensor db = branch_gradient(d, p.factors.ffn, run, scratch);
+      at::Tensor h = scratch.get(kHidden, kept.a.size(0), kept.a.size(1));
+      at::gelu_out(h, kept.a);
+      gradients.add(kFc2, db, h);
+      at::gelu_backward_out(h, ops::product(db, p.weights[kFc2].t()), kept.a);  // h is used up: its room holds the gradient of a
+      const Normed normed = norm(p, kept.y, kNorm2, scratch);
+      gradients.add(kFc1, h, normed.out);
+      add_norm_backward(p, through(h, kFc1), kept.y, normed, kNorm2, d, gradients, needed);
+    }
+    const at::Tensor db = branch_gradient(d, p.factors.attention, run, scratch);
+    gradients.add(kOut, db, kept.mixed);
+    const at::Tensor dmixed = through(db, kOut).view({run.rows, p.num_heads, -1}), mixed = kept.mixed.narrow(0, 0, run.rows).view({run.rows, p.num_heads, -1});
+    const at::Tensor dqkv = scratch.get(kQkvGradient, kept.qkv.size(0), kept.qkv.size(1));
+    dqkv.narrow(0, run.rows, dqkv.size(0) - run.rows).zero_();
+    for (Group group : run.groups) {
+      group.first_row -= run.first_row;
+      const Heads heads = heads_of(part(kept.qkv, group), group, p.num_heads), to = heads_of(part(dqkv, group), group, p.num_heads);
+      attention_backward(heads, {by_head(part(mixed, group), group), by_head(part(kept.logsumexp, group), group), by_head(part(dmixed, group), group)}, to);
+    }
+    const Normed normed = norm(p, x_run, kNorm1, scratch);
+    gradients.add(kQkv, dqkv, normed.out);
+    add_norm_backward(p, through(dqkv, kQkv), x_run, normed, kNorm1, d, gradients, needed);
+  });
   for (const std::optional<WeightGradients>& gradients : of_thread) {
     if (!gradients) continue;
     for (size_t i = 0; i < kWeights; ++i) {
@@ -332,7 +319,7 @@ at::Tensor backward_rows(const Problem& p, const Saved& saved, const at::Tensor&
     }
   }
   for (size_t i = 0; i < kWeights; ++i) {
-    if (needed[i] && !weight_gradients[i].defined()) weight_gradients[i] = at::zeros(p.weights[i].sizes(), saved.x.options());
+    if (needed[i] && !weight_gradients[i].defined()) weight_gradients[i] = at::zeros(p.weights[i].sizes(), x.options());
   }
   return dx;
 }
@@ -347,16 +334,21 @@ Weights in_type(const Weights& weights, at::ScalarType type) {
   return cast;
 }
 
+constexpr size_t kFirstWeight = 3, kFirstSaved = kFirstWeight + kWeights, kSavedTensors = 5;  // among the tensors kept: x and factors come first
+
 class TransformerBlockFunction : public torch::autograd::Function<TransformerBlockFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList weights, const Problem& problem) {
     FT_CHECK(weights.size() == kWeights);
-    Saved saved;
-    at::Tensor z = forward_rows(problem, x, &saved);
-    variable_list kept = {x, saved.y, saved.qkv, saved.mixed, saved.a, saved.logsumexp, problem.factors.attention, problem.factors.ffn};
+    const int64_t threads = at::get_num_threads();
+    std::vector<Saved> saved;
+    at::Tensor z = forward_rows(problem, x, runs_of(problem.segments, x.size(0), threads), &saved);
+    variable_list kept = {x, problem.factors.attention, problem.factors.ffn};
     kept.insert(kept.end(), problem.weights.begin(), problem.weights.end());
+    for (const Saved& s : saved) kept.insert(kept.end(), {s.y, s.qkv, s.mixed, s.a, s.logsumexp});
     ctx->save_for_backward(kept);
     ctx->saved_data["segments"] = problem.segments;
+    ctx->saved_data["threads"] = threads;
     ctx->saved_data["num_heads"] = problem.num_heads;
     ctx->saved_data["eps"] = problem.eps;
     return z;
@@ -364,19 +356,21 @@ class TransformerBlockFunction : public torch::autograd::Function<TransformerBlo
 
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const variable_list kept = ctx->get_saved_variables();
-    const Saved saved{kept[0], kept[1], kept[2], kept[3], kept[4], kept[5]};
-    Problem problem{.factors = {kept[6], kept[7]},
+    const at::Tensor& x = kept[0];
+    Problem problem{.factors = {kept[1], kept[2]},
                     .segments = ctx->saved_data["segments"].toIntVector(),
                     .num_heads = ctx->saved_data["num_heads"].toInt(),
                     .eps = ctx->saved_data["eps"].toDouble(),
-                    .type = saved.a.scalar_type()};
+                    .type = kept[kFirstWeight + kQkv].scalar_type()};
     Needed needed;
     for (size_t i = 0; i < kWeights; ++i) {
-      problem.weights[i] = kept[8 + i];
+      problem.weights[i] = kept[kFirstWeight + i];
       needed[i] = ctx->needs_input_grad(1 + i);
     }
+    std::vector<Saved> saved;
+    for (size_t i = kFirstSaved; i < kept.size(); i += kSavedTensors) saved.push_back({kept[i], kept[i + 1], kept[i + 2], kept[i + 3], kept[i + 4]});
     Weights weight_gradients;
-    variable_list out = {backward_rows(problem, saved, gradients[0], needed, weight_gradients)};
+    variable_list out = {backward_rows(problem, x, runs_of(problem.segments, x.size(0), ctx->saved_data["threads"].toInt()), saved, gradients[0], needed, weight_gradients)};
     out.insert(out.end(), weight_gradients.begin(), weight_gradients.end());
     out.emplace_back();
     return out;
@@ -401,7 +395,7 @@ at::Tensor transformer_block(const TransformerBlock& block, const at::Tensor& x,
   const Problem problem{in_type(weights, type), factors, segments, block.num_heads, block.eps, type};
   const bool with_gradient = at::GradMode::is_enabled() &&
                              (x.requires_grad() || std::any_of(weights.begin(), weights.end(), [](const at::Tensor& weight) { return weight.requires_grad(); }));
-  if (!with_gradient) return forward_rows(problem, x.contiguous(), nullptr);
+  if (!with_gradient) return forward_rows(problem, x.contiguous(), runs_of(segments, x.size(0), at::get_num_threads()), nullptr);
   return TransformerBlockFunction::apply(x.contiguous(), at::TensorList(weights), problem);
 }
 
