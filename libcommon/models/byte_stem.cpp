@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ops/byte_conv.h"
+#include "ops/matrix_products.h"
 
 namespace fettle {
 namespace {
@@ -32,7 +33,7 @@ at::Tensor byte_stem(const at::Tensor& bytes, const std::vector<int64_t>& offset
   // table[v][j] = convolution[:, :, j] embedding[v]. The kernel's places are moved in front as the transposition of a matrix, which LibTorch does in
   // blocks; any other permutation it does element by element, which takes longer than the product.
   const at::Tensor taps = convolution.reshape({width * width, kernel}).t().contiguous().view({kernel * width, width});
-  const at::Tensor table = at::mm(embedding.narrow(0, 0, 256), taps.t()).view({256, kernel, width}).to(embedding.scalar_type());
+  const at::Tensor table = ops::linear(embedding.narrow(0, 0, 256), taps, {}).view({256, kernel, width}).to(embedding.scalar_type());
   ops::ByteFiles files{bytes.to(embedding.device()), offsets, {0}};
   for (const int64_t count : tokens) files.token_offsets.push_back(files.token_offsets.back() + count);
   if (embedding.scalar_type() == at::kFloat) return ops::byte_conv(table, positions, files, stride);

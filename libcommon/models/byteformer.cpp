@@ -11,6 +11,7 @@
 #include "models/byte_stem.h"
 #include "models/layers.h"
 #include "models/weight_draws.h"
+#include "ops/matrix_products.h"
 #include "ops/transformer_block.h"
 
 namespace fettle {
@@ -85,7 +86,9 @@ class Merging : public Module {
     Tokens merged{evened(tokens).view({-1, 2 * width}), tokens.counts};
     for (int64_t& count : merged.counts) count = (count + 1) / 2;
     // Input 2 * channel + position of the public weights, here position * width + channel.
-    merged.rows = at::linear(merged.rows, reduction_->weight.view({width, width, 2}).transpose(1, 2).reshape({width, 2 * width}));
+    const at::Tensor weight = reduction_->weight.view({width, width, 2}).transpose(1, 2).reshape({width, 2 * width});
+    const int64_t count = merged.rows.size(0), padding = ops::padded_rows(count) - count;
+    merged.rows = ops::linear(padding > 0 ? at::constant_pad_nd(merged.rows, {0, 0, 0, padding}) : merged.rows, weight, {}).narrow(0, 0, count);
     if (merged.rows.scalar_type() != norm_->weight.scalar_type()) merged.rows = merged.rows.to(norm_->weight.scalar_type());  // of autocast
     merged.rows = norm_tokens(merged, *norm_, public_norm);
     return merged;

@@ -5,6 +5,9 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <bit>
+
 namespace fettle::ops {
 namespace {
 
@@ -41,6 +44,12 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
 };
 
 }  // namespace
+
+int64_t padded_rows(int64_t rows) {
+  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(rows)));
+  const int64_t step = std::max<int64_t>(16, power / 8);
+  return (rows + step - 1) / step * step;
+}
 
 at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
   if (is_onednns(x)) return by_onednn(x, w, bias.defined() ? std::optional(bias) : std::nullopt);

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <map>
 
@@ -104,13 +103,6 @@ struct Problem {
 
 at::Tensor part(const at::Tensor& rows, const Run& run) { return rows.narrow(0, run.first_row, run.rows); }
 at::Tensor part(const at::Tensor& rows, const Group& group) { return rows.narrow(0, group.first_row, group.rows()); }
-
-// Products come with few numbers of rows (ops/matrix_products.h): multiples of an eighth of the power of two below, and of 16.
-int64_t padded_rows(int64_t rows) {
-  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(rows)));
-  const int64_t step = std::max<int64_t>(16, power / 8);
-  return (rows + step - 1) / step * step;
-}
 
 // One thread's room for a run, so that large memory is not asked for again and again.
 class Scratch {

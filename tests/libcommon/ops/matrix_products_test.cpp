@@ -35,6 +35,21 @@ TEST_CASE("matrix_products: both kinds, of every type, shape and order of memory
   }
 }
 
+TEST_CASE("matrix_products: rows are rounded up to few numbers") {
+  CHECK(ops::padded_rows(0) == 0);
+  CHECK(ops::padded_rows(1) == 16);
+  CHECK(ops::padded_rows(512) == 512);
+  CHECK(ops::padded_rows(513) == 576);
+  int64_t last = 0, numbers = 0;
+  for (int64_t rows = 1; rows <= 4096; ++rows) {
+    const int64_t padded = ops::padded_rows(rows);
+    CHECK((padded >= rows && padded >= last && (rows < 128 || 8 * padded <= 9 * rows + 8)));
+    numbers += padded != last;
+    last = padded;
+  }
+  CHECK(numbers <= 8 + 8 * 5);
+}
+
 TEST_CASE("matrix_products: linear() is at::linear(), gradients included") {
   for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
     for (const std::vector<int64_t>& shape : std::vector<std::vector<int64_t>>{{4, 6}, {6}, {2, 3, 6}, {0, 6}}) {
