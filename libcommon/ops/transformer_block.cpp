@@ -11,6 +11,8 @@
 #include <map>
 
 #include "base/errors.h"
+#include "device/kernels.h"
+#include "kernels/segment_attention/segment_attention.h"
 #include "ops/matrix_products.h"
 
 namespace fettle::ops {
@@ -62,6 +64,39 @@ std::vector<Run> runs_of(at::IntArrayRef segments, int64_t num_rows, int64_t thr
   return runs;
 }
 
+// One thread's room for a run, so that large memory is not asked for again and again.
+class Scratch {
+ public:
+  explicit Scratch(at::TensorOptions options) : options_(options) {}
+  // [rows, columns] of undefined numbers, the same memory for the same slot.
+  at::Tensor get(size_t slot, int64_t rows, int64_t columns) {
+    at::Tensor& memory = slots_.at(slot);
+    if (!memory.defined() || memory.numel() < rows * columns) memory = at::empty({rows * columns}, options_);
+    return memory.narrow(0, 0, rows * columns).view({rows, columns});
+  }
+  // `tensor` in the products' type, with zeros below up to padded_rows(): itself where it is that.
+  at::Tensor padded(size_t slot, const at::Tensor& tensor) {
+    const int64_t rows = tensor.size(0), all = padded_rows(rows);
+    if (tensor.scalar_type() == options_.dtype() && rows == all) return tensor;
+    at::Tensor copy = get(slot, all, tensor.size(1));
+    copy.narrow(0, 0, rows).copy_(tensor);
+    copy.narrow(0, rows, all - rows).zero_();
+    return copy;
+  }
+
+  // So many undefined numbers, for kernels.
+  float* floats(int64_t count) {
+    if (!floats_.defined() || floats_.numel() < count) floats_ = at::empty({count}, at::kFloat);
+    return floats_.mutable_data_ptr<float>();
+  }
+
+ private:
+  at::TensorOptions options_;
+  std::array<at::Tensor, 4> slots_;
+  at::Tensor floats_;
+};
+enum Slot : size_t { kNormed, kBranch, kHidden, kQkvGradient };
+
 // ---- attention within the segments of a group ------------------------------------------------------------------------
 
 struct Heads {
@@ -81,6 +116,57 @@ at::Tensor by_head(const at::Tensor& rows, const Group& group) {
   shape[0] = group.length;
   shape.insert(shape.begin(), group.count);
   return rows.view(shape).transpose(1, 2);
+}
+
+kernels::SegmentAttentionShape shape_of(const at::Tensor& qkv, const Group& group, int64_t num_heads) {
+  return {.segments = group.count, .length = group.length, .heads = num_heads, .width = qkv.size(1) / 3 / num_heads, .dtype = qkv.scalar_type() == at::kFloat ? kernels::DType::kF32 : kernels::DType::kBF16};
+}
+
+// Short segments are the kernel's; long ones, and numbers that it does not know, LibTorch's.
+bool is_kernels(const at::Tensor& qkv, const Group& group, int64_t num_heads) {
+  return (qkv.scalar_type() == at::kFloat || qkv.scalar_type() == at::kBFloat16) && group.length <= kernels::kSegmentAttentionMaxLength && qkv.size(1) / 3 / num_heads <= kernels::kSegmentAttentionMaxWidth;
+}
+
+// All of the group's rows, on the calling thread; logsumexp may be undefined.
+void attend(const at::Tensor& qkv, const Group& group, int64_t num_heads, at::Tensor out, at::Tensor logsumexp, Scratch& scratch) {
+  if (is_kernels(qkv, group, num_heads)) {
+    const kernels::SegmentAttentionShape shape = shape_of(qkv, group, num_heads);
+    check_kernel(kernels::segment_attention_forward(shape, {.qkv = qkv.const_data_ptr(),
+                                                            .out = out.mutable_data_ptr(),
+                                                            .logsumexp = logsumexp.defined() ? logsumexp.mutable_data_ptr<float>() : nullptr,
+                                                            .workspace = scratch.floats(kernels::segment_attention_workspace(shape))}),
+                 "segment_attention");
+    return;
+  }
+  const Heads heads = heads_of(qkv, group, num_heads);
+  const auto [all, sums] = at::_scaled_dot_product_flash_attention_for_cpu(heads.q, heads.k, heads.v);
+  by_head(out.view({out.size(0), num_heads, -1}), group).copy_(all);
+  if (logsumexp.defined()) by_head(logsumexp, group).copy_(sums);
+}
+
+struct Attended {
+  at::Tensor out, logsumexp, dout;  // [rows, C], [rows, heads], [rows, C]
+};
+
+void attend_backward(const at::Tensor& qkv, const Group& group, int64_t num_heads, const Attended& attended, at::Tensor dqkv, Scratch& scratch) {
+  if (is_kernels(qkv, group, num_heads)) {
+    const kernels::SegmentAttentionShape shape = shape_of(qkv, group, num_heads);
+    check_kernel(kernels::segment_attention_backward(shape, {.qkv = qkv.const_data_ptr(),
+                                                             .out = attended.out.const_data_ptr(),
+                                                             .logsumexp = attended.logsumexp.const_data_ptr<float>(),
+                                                             .dout = attended.dout.const_data_ptr(),
+                                                             .dqkv = dqkv.mutable_data_ptr(),
+                                                             .workspace = scratch.floats(kernels::segment_attention_workspace(shape))}),
+                 "segment_attention");
+    return;
+  }
+  const auto by_heads = [&](const at::Tensor& rows) { return by_head(rows.view({rows.size(0), num_heads, -1}), group); };
+  const Heads heads = heads_of(qkv, group, num_heads), to = heads_of(dqkv, group, num_heads);
+  const auto [dq, dk, dv] =
+      at::_scaled_dot_product_flash_attention_for_cpu_backward(by_heads(attended.dout), heads.q, heads.k, heads.v, by_heads(attended.out), by_head(attended.logsumexp, group), 0, false);
+  to.q.copy_(dq);
+  to.k.copy_(dk);
+  to.v.copy_(dv);
 }
 
 // ---- forward ---------------------------------------------------------------------------------------------------------
@@ -104,31 +190,6 @@ struct Problem {
 at::Tensor part(const at::Tensor& rows, const Run& run) { return rows.narrow(0, run.first_row, run.rows); }
 at::Tensor part(const at::Tensor& rows, const Group& group) { return rows.narrow(0, group.first_row, group.rows()); }
 
-// One thread's room for a run, so that large memory is not asked for again and again.
-class Scratch {
- public:
-  explicit Scratch(at::TensorOptions options) : options_(options) {}
-  // [rows, columns] of undefined numbers, the same memory for the same slot.
-  at::Tensor get(size_t slot, int64_t rows, int64_t columns) {
-    at::Tensor& memory = slots_.at(slot);
-    if (!memory.defined() || memory.numel() < rows * columns) memory = at::empty({rows * columns}, options_);
-    return memory.narrow(0, 0, rows * columns).view({rows, columns});
-  }
-  // `tensor` in the products' type, with zeros below up to padded_rows(): itself where it is that.
-  at::Tensor padded(size_t slot, const at::Tensor& tensor) {
-    const int64_t rows = tensor.size(0), all = padded_rows(rows);
-    if (tensor.scalar_type() == options_.dtype() && rows == all) return tensor;
-    at::Tensor copy = get(slot, all, tensor.size(1));
-    copy.narrow(0, 0, rows).copy_(tensor);
-    copy.narrow(0, rows, all - rows).zero_();
-    return copy;
-  }
-
- private:
-  at::TensorOptions options_;
-  std::array<at::Tensor, 4> slots_;
-};
-enum Slot : size_t { kNormed, kBranch, kHidden, kQkvGradient };
 
 // Calls body(index of the run, thread, scratch of the thread). Its operators know neither autograd nor autocast.
 template <class Body>
@@ -178,11 +239,7 @@ at::Tensor forward_rows(const Problem& p, const at::Tensor& x, const std::vector
     if (saved != nullptr) kept.logsumexp = at::empty({run.rows, p.num_heads}, kept.qkv.options().dtype(p.type == at::kDouble ? at::kDouble : at::kFloat));
     for (Group group : run.groups) {
       group.first_row -= run.first_row;
-      const Heads heads = heads_of(part(kept.qkv, group), group, p.num_heads);
-      const auto [out, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(heads.q, heads.k, heads.v);
-      const at::Tensor to = part(kept.mixed, group);
-      by_head(to.view({to.size(0), p.num_heads, -1}), group).copy_(out);
-      if (saved != nullptr) by_head(part(kept.logsumexp, group), group).copy_(logsumexp);
+      attend(part(kept.qkv, group), group, p.num_heads, part(kept.mixed, group), saved != nullptr ? part(kept.logsumexp, group) : at::Tensor(), scratch);
     }
     kept.y = at::empty_like(x_run);
     add_branch(kept.y, x_run, product(p, kept.mixed, kOut), p.factors.attention, run);
@@ -196,40 +253,6 @@ at::Tensor forward_rows(const Problem& p, const at::Tensor& x, const std::vector
 }
 
 // ---- backward --------------------------------------------------------------------------------------------------------
-
-// Of a segment of at most so many rows the whole map of attention is made again: a few large products, where LibTorch's own backward pass
-// makes many of 32 rows, each of which in bf16 costs more to prepare than to compute.
-constexpr int64_t kMapRows = 256;
-
-struct Attended {
-  at::Tensor out, logsumexp, dout;  // [segments, heads, length, C / heads], logsumexp without the last
-};
-
-// to = the gradients of q, k and v.
-void attention_backward(const Heads& heads, const Attended& attended, const Heads& to) {
-  const int64_t count = heads.q.size(0), num_heads = heads.q.size(1), length = heads.q.size(2), width = heads.q.size(3);
-  if (length > kMapRows) {
-    const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(attended.dout, heads.q, heads.k, heads.v, attended.out, attended.logsumexp, 0, false);
-    to.q.copy_(dq);
-    to.k.copy_(dk);
-    to.v.copy_(dv);
-    return;
-  }
-  const at::ScalarType products = heads.q.scalar_type(), sums = attended.logsumexp.scalar_type();
-  const double scale = 1 / std::sqrt(static_cast<double>(width));
-  const auto matrices = [&](const at::Tensor& t, at::ScalarType type) { return t.to(type).contiguous().view({count * num_heads, length, width}); };
-  const auto rows_like = [&](const at::Tensor& t) { return t.reshape({count * num_heads, length, 1}); };
-  // The map in full precision: rounded scores would not be those of the forward pass.
-  const at::Tensor q = matrices(heads.q, products), k = matrices(heads.k, products), dout = matrices(attended.dout, products);
-  at::Tensor map = at::bmm(q.to(sums), k.to(sums).transpose(1, 2)).mul_(scale).sub_(rows_like(attended.logsumexp)).exp_();
-  const at::Tensor dot = rows_like((attended.dout.to(sums) * attended.out).sum(at::IntArrayRef{-1}));
-  const auto give = [&](const at::Tensor& gradient, const at::Tensor& from) { gradient.copy_(from.view({count, num_heads, length, width})); };
-  give(to.v, at::bmm(map.to(products).transpose(1, 2), dout));
-  map.mul_(at::bmm(dout, matrices(heads.v, products).transpose(1, 2)).to(sums).sub_(dot)).mul_(scale);
-  const at::Tensor dscores = map.to(products);
-  give(to.q, at::bmm(dscores, k));
-  give(to.k, at::bmm(dscores.transpose(1, 2), q));
-}
 
 using Needed = std::array<bool, kWeights>;
 
@@ -292,13 +315,12 @@ at::Tensor backward_rows(const Problem& p, const at::Tensor& x, const std::vecto
     }
     const at::Tensor db = branch_gradient(d, p.factors.attention, run, scratch);
     gradients.add(kOut, db, kept.mixed);
-    const at::Tensor dmixed = through(db, kOut).view({run.rows, p.num_heads, -1}), mixed = kept.mixed.narrow(0, 0, run.rows).view({run.rows, p.num_heads, -1});
+    const at::Tensor dmixed = through(db, kOut);
     const at::Tensor dqkv = scratch.get(kQkvGradient, kept.qkv.size(0), kept.qkv.size(1));
     dqkv.narrow(0, run.rows, dqkv.size(0) - run.rows).zero_();
     for (Group group : run.groups) {
       group.first_row -= run.first_row;
-      const Heads heads = heads_of(part(kept.qkv, group), group, p.num_heads), to = heads_of(part(dqkv, group), group, p.num_heads);
-      attention_backward(heads, {by_head(part(mixed, group), group), by_head(part(kept.logsumexp, group), group), by_head(part(dmixed, group), group)}, to);
+      attend_backward(part(kept.qkv, group), group, p.num_heads, {part(kept.mixed, group), part(kept.logsumexp, group), part(dmixed, group)}, part(dqkv, group), scratch);
     }
     const Normed normed = norm(p, x_run, kNorm1, scratch);
     gradients.add(kQkv, dqkv, normed.out);

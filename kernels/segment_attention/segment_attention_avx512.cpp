@@ -1,0 +1,8 @@
+#define FT_VECTOR_BYTES 64
+#include "kernels/segment_attention/segment_attention_passes.h"
+
+namespace fettle::kernels {
+
+SegmentAttentionVariant segment_attention_avx512() { return kVariant; }
+
+}  // namespace fettle::kernels
