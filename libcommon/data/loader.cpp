@@ -320,15 +320,17 @@ bool ImageLoader::next(Batch& batch) {
     batch.labels = labels;
     return true;
   }
-  const at::Tensor pixels = at::from_blob(slot->pixels.data(), {size, height, width, channels_}, at::kByte).to(options_.device);
-  const at::Tensor flip = at::from_blob(slot->flip.data(), {size}, at::kByte).to(options_.device);
+  // Through pinned memory, so that the copy does not wait for the step before it; LibTorch keeps that memory until the copy is done.
+  const auto staged = [&](const at::Tensor& host) { return host.pin_memory().to(options_.device, /*non_blocking=*/true); };
+  const at::Tensor pixels = staged(at::from_blob(slot->pixels.data(), {size, height, width, channels_}, at::kByte));
+  const at::Tensor flip = staged(at::from_blob(slot->flip.data(), {size}, at::kByte));
   const auto format = options_.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   batch.images = ops::batch_finish({normalization_.mean, normalization_.std, options_.dtype, format}, pixels, flip);
   for (int64_t i = 0; i < size; ++i) {
     const std::optional<PixelBox>& box = slot->erase[static_cast<size_t>(i)];
     if (box) batch.images[i].narrow(1, box->top, box->height).narrow(2, box->left, box->width).zero_();
   }
-  batch.labels = labels.to(options_.device);
+  batch.labels = staged(labels);
   return true;
 }
 
