@@ -349,3 +349,47 @@ TEST_CASE("explain: pages of tiny and of large files are bounded") {
     CHECK_THAT(to_html(e), !Contains("nan") && !Contains("inf"));
   }
 }
+
+TEST_CASE("byteformer-train: --explain explains the file that the network reads, which is not the one on disk") {
+  const test::TempDir dir;
+  for (int label : {0, 1}) {
+    for (int i = 0; i < 8; ++i) {
+      const fs::path folder = dir / (i < 6 ? "data/train" : "data/val") / (label == 0 ? "a" : "b");
+      fs::create_directories(folder);
+      write_text(folder / (std::to_string(i) + ".jpg"), test::encode_jpeg(test::test_picture(20, 26, static_cast<uint32_t>(100 * label + i))));
+    }
+  }
+  const auto run = [&](Words words) {
+    words.insert(words.begin(), FETTLE_BYTEFORMER_TRAIN);
+    words.insert(words.end(), {"--device", "cpu", "--threads", "1", "--seed", "3"});
+    const test::ProcessResult result = test::run_process(words, {}, dir.path());
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+    return result.out;
+  };
+  struct Expected {
+    const char *encoding, *format;
+    int64_t bytes;  // 0: contents decide
+  };
+  for (const Expected& expected : {Expected{"tiff", "TIFF", 12 * 12 * 3 + 140}, Expected{"png", "PNG", 0}, Expected{"jpeg", "JPEG", 0}, Expected{"fhwc", "fhwc", 12 * 12 * 3}}) {
+    INFO(expected.encoding);
+    run({"--data", "data", "--encoding", expected.encoding, "--size", "12", "--reorder", "reverse", "--arch", "bf_custom", "--arch-options",
+         R"({"width": 16, "num_layers": 2, "num_heads": 2, "kernel": 4, "windows": 8, "merges": [0]})", "--batch-size", "4", "--epochs", "1", "--precision", "fp32", "--out", "run", "--overwrite"});
+    const json answer = json::parse(run({"--explain", "data/val/a/7.jpg", "--from", "run", "--json", "--report", "page.html"}));
+    CHECK(answer.at("format") == expected.format);
+    if (expected.bytes > 0) CHECK(answer.at("bytes") == expected.bytes);
+    CHECK(answer.at("bytes_read") == answer.at("bytes"));
+    int64_t end = 0;
+    double sum = 0;
+    for (const json& one : answer.at("regions")) {
+      CHECK(one.at("begin") == end);
+      end = one.at("end");
+      sum += one.at("attribution").get<double>();
+    }
+    CHECK(end == answer.at("bytes"));
+    CHECK(sum == Approx(answer.at("margin").get<double>() - answer.at("baseline_margin").get<double>() + answer.at("completeness_gap").get<double>()).margin(1e-4));
+    const json predicted = json::parse(run({"--predict", "data/val/a/7.jpg", "--from", "run", "--precision", "fp32"}));
+    CHECK(answer.at("class") == predicted.at("top").at(0).at("class"));
+    CHECK(answer.at("probability").get<double>() == Approx(predicted.at("top").at(0).at("probability").get<double>()).margin(1e-4));
+  }
+}
