@@ -238,6 +238,10 @@ int run(int argc, const char* const* argv, const ToolInfo& info, const ToolHooks
 
 }  // namespace
 
+void RunContext::show(const std::string& text) const {
+  if (launch.is_first() && !common.json) print(text);
+}
+
 Manifest RunContext::manifest(const std::string& kind) const {
   const BuildInfo build = build_info();
   Manifest manifest;

@@ -59,6 +59,8 @@ struct RunContext {
   uint64_t seed() const { return static_cast<uint64_t>(common.seed.value()); }
   // A manifest with tool, options, drawn, inputs and run filled in.
   Manifest manifest(const std::string& kind) const;
+  // A part of the result for people, such as a line a file, shown at once and not with the end's `text`; with --json nothing.
+  void show(const std::string& text) const;
 };
 
 // What a tool answers. stdout carries `text` (or the artifact's path), or with --json one object made of `result`.

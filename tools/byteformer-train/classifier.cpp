@@ -191,8 +191,8 @@ Report predict(const Options& options, RunContext& context) {
   Report report;
   report.result = {{"model_id", classifier.id}, {"predictions", Json::array()}};
   const auto answer = [&](const std::string& text) {
-    report.text += text;
-    report.result["predictions"].push_back(Json::parse(text));
+    context.show(text);
+    if (context.common.json) report.result["predictions"].push_back(Json::parse(text));
   };
   const auto fail = [&](const std::string& file, const std::string& why) {
     FT_REQUIRE(skip, "{}", why);

@@ -89,6 +89,14 @@ TEST_CASE("byteformer-train: learns stored files and classifies them from a fold
   INFO(trained.err);
   REQUIRE(trained.code == 0);
 
+  const test::ProcessResult object = bench.run({"--predict", "data/val/low/20.bin", "--from", "run", "--json"});
+  REQUIRE(object.code == 0);
+  CHECK(json::parse(object.out).at("predictions").size() == 1);
+  // What was answered before a file that is none stays.
+  const test::ProcessResult partly = bench.run({"--predict", "data/val/low/20.bin", "absent", "--from", "run"});
+  CHECK(partly.code == 3);
+  CHECK(lines_of(partly.out) == std::vector<json>{json::parse(object.out).at("predictions").at(0)});
+
   const test::ProcessResult folder = bench.run({"--predict", "data/val/high", "data/val/low/20.bin", "-", "--from", "run"}, "data/val/low/20.bin");
   INFO(folder.err);
   REQUIRE(folder.code == 0);
