@@ -6,7 +6,9 @@
 //
 // Rows of one segment see each other and nothing else, so a run of whole segments is a block of its own: on a CPU each thread takes runs of a
 // few hundred rows through all of it, forward and backward, while they lie in its cache. Between the passes lie x, y, the qkv product, what
-// attention gave, and W1's product, the last three in bf16 under autocast; the rest is computed again. No padding, no masks, no copies.
+// attention gave, and W1's product, the last three in bf16 under autocast; the rest is computed again. No masks and no copies of windows; a
+// run's products have rows added up to padded_rows() (ops/matrix_products.h). Segments of up to 256 rows are attended by
+// kernels/segment_attention, longer ones by LibTorch.
 // fp32, fp64; under autocast bf16 products with x, y, z and gradients in fp32. First derivatives only. Deterministic for a number of threads.
 // Each thread holds the gradients of the block's matrices once.
 
