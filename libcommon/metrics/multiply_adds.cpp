@@ -28,7 +28,7 @@ bool find_operator(std::string_view name, Operator& found) {
   if (name == "aten::addmm" || name == "aten::baddbmm" || name == "aten::addmv") return found = Operator::kAddMatrixProduct, true;
   if (name == "mkldnn::_linear_pointwise") return found = Operator::kMatrixProduct, true;  // of ops/matrix_products.h
   if (name == "aten::mm" || name == "aten::bmm" || name == "aten::mv" || name == "aten::dot") return found = Operator::kMatrixProduct, true;
-  if (name == "aten::scaled_dot_product_attention") return found = Operator::kAttention, true;
+  if (name == "aten::scaled_dot_product_attention" || name == "fettle::scaled_dot_product_attention") return found = Operator::kAttention, true;
   return false;
 }
 

@@ -7,6 +7,7 @@
 #include "models/described_classifier.h"
 #include "models/layers.h"
 #include "models/weight_draws.h"
+#include "ops/segment_attention.h"
 
 namespace fettle {
 namespace {
@@ -38,8 +39,10 @@ class Attention : public Module {
 
   at::Tensor forward(const at::Tensor& x) const {
     const int64_t batch = x.size(0), tokens = x.size(1), width = x.size(2);
+    const at::Tensor all = qkv_->forward(x);
+    if (ops::attends_segments(all, tokens, num_heads_)) return proj_->forward(ops::segment_attention(all.view({batch * tokens, 3 * width}), tokens, num_heads_).view({batch, tokens, width}));
     // Unbound in one piece: the gradient of three selections would be three tensors of the whole size, and their sum.
-    const std::vector<at::Tensor> qkv = qkv_->forward(x).view({batch, tokens, 3, num_heads_, width / num_heads_}).permute({2, 0, 3, 1, 4}).unbind(0);  // 3 of [B, heads, N, D]
+    const std::vector<at::Tensor> qkv = all.view({batch, tokens, 3, num_heads_, width / num_heads_}).permute({2, 0, 3, 1, 4}).unbind(0);  // 3 of [B, heads, N, D]
     const at::Tensor y = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);
     return proj_->forward(y.transpose(1, 2).reshape({batch, tokens, width}));
   }

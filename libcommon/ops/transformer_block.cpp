@@ -14,6 +14,7 @@
 #include "device/kernels.h"
 #include "kernels/segment_attention/segment_attention.h"
 #include "ops/matrix_products.h"
+#include "ops/segment_attention.h"
 
 namespace fettle::ops {
 namespace {
@@ -122,14 +123,9 @@ kernels::SegmentAttentionShape shape_of(const at::Tensor& qkv, const Group& grou
   return {.segments = group.count, .length = group.length, .heads = num_heads, .width = qkv.size(1) / 3 / num_heads, .dtype = qkv.scalar_type() == at::kFloat ? kernels::DType::kF32 : kernels::DType::kBF16};
 }
 
-// Short segments are the kernel's; long ones, and numbers that it does not know, LibTorch's.
-bool is_kernels(const at::Tensor& qkv, const Group& group, int64_t num_heads) {
-  return (qkv.scalar_type() == at::kFloat || qkv.scalar_type() == at::kBFloat16) && group.length <= kernels::kSegmentAttentionMaxLength && qkv.size(1) / 3 / num_heads <= kernels::kSegmentAttentionMaxWidth;
-}
-
-// All of the group's rows, on the calling thread; logsumexp may be undefined.
+// All of the group's rows, on the calling thread; logsumexp may be undefined. Long segments, and doubles, are LibTorch's.
 void attend(const at::Tensor& qkv, const Group& group, int64_t num_heads, at::Tensor out, at::Tensor logsumexp, Scratch& scratch) {
-  if (is_kernels(qkv, group, num_heads)) {
+  if (attends_segments(qkv, group.length, num_heads)) {
     const kernels::SegmentAttentionShape shape = shape_of(qkv, group, num_heads);
     check_kernel(kernels::segment_attention_forward(shape, {.qkv = qkv.const_data_ptr(),
                                                             .out = out.mutable_data_ptr(),
@@ -149,7 +145,7 @@ struct Attended {
 };
 
 void attend_backward(const at::Tensor& qkv, const Group& group, int64_t num_heads, const Attended& attended, at::Tensor dqkv, Scratch& scratch) {
-  if (is_kernels(qkv, group, num_heads)) {
+  if (attends_segments(qkv, group.length, num_heads)) {
     const kernels::SegmentAttentionShape shape = shape_of(qkv, group, num_heads);
     check_kernel(kernels::segment_attention_backward(shape, {.qkv = qkv.const_data_ptr(),
                                                              .out = attended.out.const_data_ptr(),
