@@ -1,6 +1,7 @@
 #include "data/byte_loader.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <chrono>
@@ -123,8 +124,7 @@ struct ByteLoader::Impl {
       }
       FT_REQUIRE(partner_rate_hz == sound.sample_rate_hz, "{} and {} have {} and {} samples a second, and cannot be mixed", files.name(sample.sample), files.name(partner), sound.sample_rate_hz,
                  partner_rate_hz);
-      slot.mono.resize(std::max(slot.mono.size(), sound.mono.size()));
-      sound.mono.resize(slot.mono.size());
+      FT_CHECK(slot.mono.size() == sound.mono.size(), "sounds that are mixed are cut to one length");
       const auto share = static_cast<float>(weight);
       for (size_t i = 0; i < slot.mono.size(); ++i) sound.mono[i] = share * slot.mono[i] + (1 - share) * sound.mono[i];
     }
@@ -190,29 +190,40 @@ bool ByteLoader::next(ByteBatch& batch) {
   return true;
 }
 
-std::optional<int64_t> image_length(const Input& input, int64_t height, int64_t width, int64_t channels) {
-  const auto bytes = encoded_image_bytes(*input.encoding, height, width, static_cast<int>(channels));
-  if (!bytes) return std::nullopt;
-  return ByteTransformer(input.transforms).output_length(*bytes);
+std::optional<std::vector<int64_t>> file_lengths(const LabelledImages& samples, const Input& input) {
+  const auto count = static_cast<size_t>(num_images(samples));
+  const auto all = [count](std::optional<int64_t> length) { return length ? std::optional(std::vector<int64_t>(count, *length)) : std::nullopt; };
+  if (input.of_images()) return all(encoded_image_bytes(*input.encoding, input.size, input.size, static_cast<int>(num_channels(samples))));
+  const ImageFiles& files = std::get<ImageFiles>(samples);
+  std::vector<int64_t> lengths(count);
+  if (!input.encoding) {
+    for (size_t i = 0; i < count; ++i) lengths[i] = static_cast<int64_t>(files.file_bytes(static_cast<int64_t>(i)));
+    return lengths;
+  }
+  if (input.num_samples > 0) return all(encoded_sound_bytes(*input.encoding, input.num_samples));
+  if (!encoded_sound_bytes(*input.encoding, 1)) return std::nullopt;
+  at::parallel_for(0, static_cast<int64_t>(count), 16, [&](int64_t begin, int64_t end) {
+    FileEncoder decoder(input);
+    std::vector<uint8_t> buffer;
+    for (int64_t i = begin; i < end; ++i) {
+      try {
+        const auto num_samples = static_cast<int64_t>(decoder.decode(files.read(i, buffer), files.name(i)).mono.size());
+        lengths[static_cast<size_t>(i)] = encoded_sound_bytes(*input.encoding, num_samples).value();
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::kInput) throw;
+      }
+    }
+  });
+  return lengths;
 }
 
-std::optional<std::vector<int64_t>> byte_lengths(const LabelledImages& samples, const Input& input) {
-  const auto of_each = [&](int64_t length) { return std::vector<int64_t>(static_cast<size_t>(num_images(samples)), length); };
-  if (input.of_images()) {
-    const auto length = image_length(input, input.size, input.size, num_channels(samples));
-    return length ? std::optional(of_each(*length)) : std::nullopt;
-  }
-  const ByteTransformer transformer(input.transforms);
-  if (input.encoding) {
-    const auto bytes = input.num_samples > 0 ? encoded_sound_bytes(*input.encoding, input.num_samples) : std::nullopt;
-    return bytes ? std::optional(of_each(transformer.output_length(*bytes))) : std::nullopt;
-  }
-  std::vector<int64_t> lengths;
-  for (int64_t i = 0; i < num_images(samples); ++i) {
-    const auto bytes = static_cast<int64_t>(std::get<ImageFiles>(samples).file_bytes(i));
-    lengths.push_back(transformer.output_length(input.max_bytes > 0 ? std::min(bytes, input.max_bytes) : bytes));
-  }
-  return lengths;
+int64_t byte_length(int64_t file_length, const Input& input) {
+  return ByteTransformer(input.transforms).output_length(input.max_bytes > 0 ? std::min(file_length, input.max_bytes) : file_length);
+}
+
+std::optional<int64_t> image_length(const Input& input, int64_t height, int64_t width, int64_t channels) {
+  const auto bytes = encoded_image_bytes(*input.encoding, height, width, static_cast<int>(channels));
+  return bytes ? std::optional(byte_length(*bytes, input)) : std::nullopt;
 }
 
 std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, const ByteBatches& batches, uint64_t seed, int64_t epoch) {

@@ -34,10 +34,15 @@ class ByteLoader {
   std::unique_ptr<Impl> impl_;
 };
 
-// The bytes of a sample after its transforms, where the contents do not change their number; nothing where they do. The first: of pictures
-// of that size, encoded; the second: of each of the samples.
+// The bytes of each sample before its transforms, nothing where contents decide: of stored files, of sounds that become WAV, all of which are
+// decoded for it unless `num_samples` says how long they are, of pictures whose encoding has one size. 0 of a file that cannot be used.
+std::optional<std::vector<int64_t>> file_lengths(const LabelledImages& samples, const Input& input);
+
+// What of so many bytes the network reads.
+int64_t byte_length(int64_t file_length, const Input& input);
+
+// Of a picture of that size after its encoding and transforms, nothing where contents decide.
 std::optional<int64_t> image_length(const Input& input, int64_t height, int64_t width, int64_t channels);
-std::optional<std::vector<int64_t>> byte_lengths(const LabelledImages& samples, const Input& input);
 
 // The batches of an epoch: every sample once, in an order that follows from (seed, epoch). With the samples' tokens, files of similar length
 // come together; else `tokens` is empty. With batch_tokens > 0 a batch has as many of them as keep its tokens below that, else batch_size but for the

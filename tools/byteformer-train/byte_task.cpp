@@ -17,11 +17,19 @@ ByteBatches batches_of(const Options& options, const Input& input, const Process
   return {.batch_size = options.train.batch_size, .batch_tokens = options.batch_tokens.value_or(0), .least = group.size(), .image_size = input.size};
 }
 
-Samples samples_of(LabelledImages files, const Input& input, const ByteFormerDescription& description) {
-  Samples samples{std::move(files), {}, {}};
-  if (auto lengths = byte_lengths(samples.files, input)) samples.lengths = std::move(*lengths);
-  for (const int64_t length : samples.lengths) samples.tokens.push_back(description.num_tokens(length));
+Samples samples_of(LabelledImages files, const Input& input) {
+  Samples samples{.files = std::move(files)};
+  if (auto lengths = file_lengths(samples.files, input)) samples.file_lengths = std::move(*lengths);
   return samples;
+}
+
+void count_tokens(Samples& samples, const Input& input, const ByteFormerDescription& description) {
+  samples.lengths.clear();
+  samples.tokens.clear();
+  for (const int64_t length : samples.file_lengths) {
+    samples.lengths.push_back(byte_length(length, input));
+    samples.tokens.push_back(description.num_tokens(samples.lengths.back()));
+  }
 }
 
 ClassificationResult evaluate(ByteFormer& model, const Samples& samples, const Input& input, const ByteBatches& batches, const LoaderOptions& loader, const ProcessGroup& group,
@@ -76,6 +84,7 @@ StepFacts ByteTask::facts(int64_t epoch, int64_t batch) const {
   int64_t tokens = 0;
   const std::optional<int64_t> of_pictures = setup_.sampler ? image_length(setup_.input, plan.height, plan.width, num_channels(setup_.train.files)) : std::nullopt;
   for (const int64_t index : plan.indices) {
+    if (setup_.train.lengths[static_cast<size_t>(index)] == 0) continue;  // cannot be used
     const ByteFormerCost& of_file = cost(of_pictures.value_or(setup_.train.lengths[static_cast<size_t>(index)]));
     facts.multiply_adds += kTrainingPasses * static_cast<double>(of_file.multiply_adds());
     facts.activation_bytes += static_cast<double>(of_file.activation_bytes) / setup_.group.size();

@@ -19,11 +19,13 @@ namespace fettle::byteformer {
 // Labelled samples and what is known of them before they are read.
 struct Samples {
   LabelledImages files;
-  std::vector<int64_t> lengths;  // in bytes, as the network reads them; empty where contents decide
-  std::vector<int64_t> tokens;   // likewise
+  std::vector<int64_t> file_lengths;  // in bytes, before transforms; empty where contents decide; 0 of what cannot be used
+  std::vector<int64_t> lengths;       // likewise, as the network reads them
+  std::vector<int64_t> tokens;        // likewise
 };
 ByteBatches batches_of(const Options& options, const Input& input, const ProcessGroup& group);
-Samples samples_of(LabelledImages files, const Input& input, const ByteFormerDescription& description);
+Samples samples_of(LabelledImages files, const Input& input);  // with file_lengths
+void count_tokens(Samples& samples, const Input& input, const ByteFormerDescription& description);
 
 // Runs the network, in evaluation mode, over the samples, each process over its share; what they know together. `bad` gets this process's
 // files that could not be read, `progress` the number of files that it is done with.

@@ -144,7 +144,7 @@ Report evaluate(const Options& options, RunContext& context) {
   if (!classifier.input.of_images()) source.is_sample = is_any_name;
   TestImages test = open_test_images(source, classifier.class_names, classifier.model->description().num_classes);
   context.log.info(fmt::format("data: {}: {} files, {}", options.data.data, with_thousands(test.images.size()), test.from));
-  Samples samples{.files = std::move(test.images), .lengths = {}, .tokens = {}};
+  Samples samples = samples_of(std::move(test.images), classifier.input);
 
   const at::NoGradGuard no_grad;
   const AutocastGuard autocast(device, precision_of(options, device));
@@ -159,7 +159,7 @@ Report evaluate(const Options& options, RunContext& context) {
       }
     };
     const ProcessGroup alone;
-    samples = samples_of(std::move(samples.files), input, classifier.model->description());
+    count_tokens(samples, input, classifier.model->description());
     const ClassificationResult result =
         evaluate(*classifier.model, samples, input, batches_of(options, input, alone), loader_of(options, input, context), alone, note_bad, [&](int64_t done) { progress.update(done); });
     progress.finish();

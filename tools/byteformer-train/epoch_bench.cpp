@@ -58,11 +58,13 @@ void run(char** argv) {
   Input input = input_of(options, data.side);
   ByteFormerDescription description = byteformer_description(
       "bf_custom", data.num_classes, {{"kernel", std::atoll(argv[4])}, {"width", std::atoll(argv[5])}, {"num_layers", 6}, {"num_heads", 2}, {"windows", 64}, {"max_tokens", 50000}});
-  const Samples training = samples_of(std::move(data.train), input, description);
+  Samples training = samples_of(std::move(data.train), input), validation = samples_of(std::move(data.validation), input);
+  count_tokens(training, input, description);
   std::vector<int64_t> lengths = training.lengths;
   std::sort(lengths.begin(), lengths.end());
   if (!lengths.empty()) leave_out_merges(description, lengths[lengths.size() / 2]);
-  const Samples validation = samples_of(std::move(data.validation), input, description);
+  count_tokens(training, input, description);
+  count_tokens(validation, input, description);
   const auto model = make_byteformer(description, 1);
   const NamedTensors parameters = named_parameters(*model);
   const std::optional<multiscale::SamplerOptions> sampler = sampler_of(options, input, num_images(training.files), 1);

@@ -110,7 +110,7 @@ void bind(FlagTable& table, Options& options) {
   table.flag("arch-options", options.arch_options, "members of the architecture, JSON text or a .json file: '{\"kernel\": 32, \"windows\": 128}'").metavar("JSON").json_object();
   table.flag("masks", options.masks, "padding is left out, or acts as tokens as in the public code").choices({"correct", "reference"});
   table.flag("max-tokens", options.max_tokens, "rows of the position table").range(1, 1e8).default_text("as many as the longest file needs");
-  table.flag("longer-files", options.longer_files, "files of more tokens than that: refused, cut, or given interpolated positions; auto refuses, or does as the artifact's network")
+  table.flag("longer-files", options.longer_files, "files of more tokens than that: refused, cut, or given interpolated positions; auto refuses, but cuts where contents decide how long files get; later it does as the artifact's network")
       .choices({"auto", "refuse", "truncate", "interpolate"});
   table.flag("init", options.init, "start from these weights: an artifact, .safetensors, or what torch.save wrote").metavar("PATH").input("init");
   table.flag("init-partial", options.init_partial, "take what fits of --init, where names are missing or unexpected");
@@ -159,6 +159,7 @@ void validate(const Options& options) {
   FT_REQUIRE_USAGE(!options.init_partial || !options.init.empty(), "--init-partial goes with --init");
   transforms_of(options);
   byteformer_description(options.arch, 2, arch_options(options));
+  FT_REQUIRE_USAGE(options.data.mixup_alpha == 0 || options.num_samples > 0, "--mixup-alpha: sounds are mixed that --num-samples makes of one length");
   FT_REQUIRE_USAGE(options.data.cutmix_alpha == 0, "--cutmix-alpha: bytes cannot be mixed");
   FT_REQUIRE_USAGE(!augments_sounds(options) || (find_encoding(options.encoding) && !encodes_images(options)),
                    "--background, --sound-roll, --mixup-alpha: sounds that --encoding writes are augmented so, and {} is none", options.encoding);

@@ -33,32 +33,37 @@ struct Lengths {
   bool exact = true;
 };
 
-Lengths lengths_of(const ImageData& data, const Input& input, const std::optional<multiscale::SamplerOptions>& sampler, const LoaderOptions& loader) {
+Lengths lengths_of(const Samples& training, const Samples& validation, const Input& input, const std::optional<multiscale::SamplerOptions>& sampler, const LoaderOptions& loader) {
   std::vector<int64_t> lengths;
   Lengths result;
-  for (const LabelledImages* part : {&data.train, &data.validation}) {
-    if (const auto known = byte_lengths(*part, input)) {
-      lengths.insert(lengths.end(), known->begin(), known->end());
-      continue;
-    }
+  for (const Samples* part : {&training, &validation}) {
+    for (const int64_t length : part->file_lengths) lengths.push_back(byte_length(length, input));
+    if (!part->file_lengths.empty()) continue;
     result.exact = false;
-    const int64_t count = std::min(num_images(*part), kProbedSamples);
-    std::vector<BatchPlan> plans;
-    for (int64_t i = 0; i < count; ++i) plans.push_back({input.size, input.size, {i * num_images(*part) / count}});
+    const int64_t count = std::min(num_images(part->files), kProbedSamples);
     LoaderOptions alone = loader;
     alone.threads = 0;
-    alone.skip_bad_images = false;
-    ByteLoader batches(*part, input, plans, 0, 0, alone);
-    for (ByteBatch batch; batches.next(batch);) lengths.push_back(batch.files.length(0));
+    for (int64_t i = 0; i < count; ++i) {
+      const std::vector<BatchPlan> plans = {{input.size, input.size, {i * num_images(part->files) / count}}};
+      ByteLoader one(part->files, input, plans, 0, 0, alone);
+      ByteBatch batch;
+      try {
+        if (one.next(batch)) lengths.push_back(batch.files.length(0));
+      } catch (const Error& error) {
+        if (!loader.skip_bad_images || error.code() != ExitCode::kInput) throw;
+      }
+    }
   }
+  if (loader.skip_bad_images) std::erase(lengths, 0);
+  FT_REQUIRE(!lengths.empty(), "none of the files that were tried can be used");
   std::sort(lengths.begin(), lengths.end());
-  FT_REQUIRE(lengths.front() > 0, "some files are empty, or their transforms leave no bytes of them");
+  FT_REQUIRE(lengths.front() > 0, "some files are empty or cannot be read, or their transforms leave no bytes of them; --bad-images skip leaves them out");
   result.middle = lengths[lengths.size() / 2];
   result.longest = result.exact ? lengths.back() : static_cast<int64_t>(kRoomBeyondProbed * static_cast<double>(lengths.back()));
   if (sampler) {
     // Bytes follow the pixels where contents decide.
     const multiscale::ScaledBatch largest = multiscale::largest_images(*sampler);
-    const auto known = image_length(input, largest.height, largest.width, num_channels(data.train));
+    const auto known = image_length(input, largest.height, largest.width, num_channels(training.files));
     const double growth = static_cast<double>(largest.height * largest.width) / static_cast<double>(input.size * input.size);
     result.longest = std::max(result.longest, known.value_or(static_cast<int64_t>(growth * static_cast<double>(result.longest))));
   }
@@ -68,6 +73,11 @@ Lengths lengths_of(const ImageData& data, const Input& input, const std::optiona
 ByteFormerDescription describe(const Options& options, const ImageData& data, const Lengths& lengths, Log& log) {
   ByteFormerDescription description = byteformer_description(options.arch, data.num_classes, arch_options(options));
   if (!options.max_tokens) description.max_tokens = description.num_tokens(lengths.longest);
+  if (!lengths.exact && options.longer_files == "auto") {
+    description.positions = "truncated";
+    log.info(fmt::format("model: contents decide how long files get; there is room for {} bytes, and what is behind is left out (--longer-files refuse or interpolate does otherwise)",
+                         with_thousands(description.max_tokens * description.stride())));
+  }
   const size_t usual = description.merges.size();
   leave_out_merges(description, lengths.middle);
   if (description.merges.size() < usual) {
@@ -111,17 +121,19 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
   Input input = input_of(options, data.side);
   if (input.of_images()) input.crop_pct = loader.crop_share, input.interpolation = options.data.interpolation;
   const std::optional<multiscale::SamplerOptions> sampler = sampler_of(options, input, num_images(data.train), context.seed());
-  const Lengths lengths = lengths_of(data, input, sampler, loader);
-  const ByteFormerDescription description = describe(options, data, lengths, context.log);
-  input.most_bytes = description.most_bytes();
   CachePlan cache;
   if (input.of_images()) {
     const int64_t largest = sampler ? multiscale::largest_images(*sampler).height : input.size;
     cache = plan_cache(options.data, data, loader, largest, largest);
     if (cache.cache) context.log.info(fmt::format("cache: {}", cache.description));
-    loader.cache = cache.cache;
   }
-  const Samples training = samples_of(std::move(data.train), input, description), validation = samples_of(std::move(data.validation), input, description);
+  Samples training = samples_of(std::move(data.train), input), validation = samples_of(std::move(data.validation), input);
+  const Lengths lengths = lengths_of(training, validation, input, sampler, loader);
+  const ByteFormerDescription description = describe(options, data, lengths, context.log);
+  input.most_bytes = description.most_bytes();
+  loader.cache = cache.cache;
+  count_tokens(training, input, description);
+  count_tokens(validation, input, description);
   FT_REQUIRE_USAGE(!options.batch_tokens || !training.tokens.empty(), "--batch-tokens: with --encoding {} contents decide how long files get; --batch-size counts files", options.encoding);
   FT_REQUIRE(num_images(training.files) >= group.size(), "{} training files for {} processes", num_images(training.files), group.size());
   const std::shared_ptr<ByteFormer> model = make_byteformer(description, derive_seed(context.seed(), "weights"));

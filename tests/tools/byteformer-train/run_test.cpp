@@ -19,6 +19,7 @@
 #include "tests/support/image_files.h"
 #include "tests/support/process.h"
 #include "tests/support/ranks.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp_dir.h"
 
 using namespace fettle;
@@ -362,7 +363,7 @@ TEST_CASE("byteformer-train: sounds are rolled, mixed and laid over others in tr
     for (int64_t i = 0; i < 24; ++i) write_sound(bench.dir / (i < 16 ? "sounds/train" : "sounds/val") / (label == 0 ? "soft" : "loud") / (std::to_string(i) + ".wav"), label, i);
   }
   write_sound(bench.dir / "noise/1.wav", 1, 99);
-  const Words usual = {"--data", "sounds", "--encoding", "wav-int16", "--epochs", "2"};
+  const Words usual = {"--data", "sounds", "--encoding", "wav-int16", "--num-samples", "80", "--epochs", "2"};
   const auto trained = [&](const std::string& out, const Words& more) {
     Words words = usual;
     words.insert(words.end(), more.begin(), more.end());
@@ -388,7 +389,8 @@ TEST_CASE("byteformer-train: sounds are rolled, mixed and laid over others in tr
   CHECK(json::parse(evaluated.out).at("metrics").at("nll").get<double>() == Approx(manifest.at("metrics").at("val_nll").get<double>()).epsilon(1e-5));
 
   CHECK_THAT(bench.train("x", {"--sound-roll", "0.1"}).err, Contains("sounds that --encoding writes are augmented so, and as-stored is none"));
-  CHECK_THAT(bench.train("x", {"--mixup-alpha", "0.2", "--encoding", "tiff"}).err, Contains("and tiff is none"));
+  CHECK_THAT(bench.train("x", {"--mixup-alpha", "0.2", "--num-samples", "9", "--encoding", "tiff"}).err, Contains("and tiff is none"));
+  CHECK_THAT(bench.train("x", {"--mixup-alpha", "0.2", "--encoding", "wav-int16"}).err, Contains("that --num-samples makes of one length"));
   Words missing = usual;
   missing.insert(missing.end(), {"--background", "nowhere"});
   CHECK(bench.train("x", missing).code == 3);
@@ -446,4 +448,56 @@ TEST_CASE("byteformer-train: an input's description comes back, and damage is re
     INFO(key);
     test::expect_error(ExitCode::kInput, "m:", [&] { input_from_json(damaged, "m"); });
   }
+}
+
+TEST_CASE("byteformer-train: sounds of all lengths fit, wherever the longest lies, and files whose length contents decide are cut") {
+  const Bench bench;
+  Encoder encoder({.encoding = Encoding::kWavInt16});
+  const auto write_sound = [&](const fs::path& path, int64_t count, int64_t rate = 8000) {
+    RandomStream stream(8, "sounds", 0, count);
+    std::vector<float> samples;
+    for (int64_t i = 0; i < count; ++i) samples.push_back(static_cast<float>(stream.uniform(-0.5, 0.5)));
+    std::vector<uint8_t> bytes;
+    encoder.encode_sound(samples, rate, bytes);
+    fs::create_directories(path.parent_path());
+    write_text(path, std::string(bytes.begin(), bytes.end()));
+  };
+  // 202 files, of which every third is tried where contents decide, and not the one that is 300 times as long.
+  for (int64_t i = 0; i < 100; ++i) {
+    for (const char* name : {"a", "b"}) write_sound(bench.dir / (i < 90 ? "sounds/train" : "sounds/val") / name / (std::to_string(100 + i) + ".wav"), 60 + i % 7);
+  }
+  write_sound(bench.dir / "sounds/train/a/102x.wav", 20000);
+  const Words usual = {"--data", "sounds", "--epochs", "1", "--batch-size", "16"};
+  const auto trained = [&](Words more) {
+    more.insert(more.begin(), usual.begin(), usual.end());
+    more.push_back("--overwrite");
+    return bench.train("run", more);
+  };
+  const test::ProcessResult exact = trained({"--encoding", "wav-int16", "--batch-tokens", "600"});
+  INFO(exact.err);
+  REQUIRE(exact.code == 0);
+  const json manifest = json::parse(test::read_text(bench.dir / "run/manifest.json"));
+  CHECK(manifest.at("model").at("max_tokens") == (20000 * 2 + 44 + 1) / 2);  // kernel 4
+  CHECK(manifest.at("model").at("positions") == "table");
+  CHECK(manifest.at("metrics").at("train_multiply_adds").get<double>() > 0);
+
+  // Of a sound that is none: what it is in training, left out where that is asked for.
+  write_text(bench.dir / "sounds/train/b/none.wav", "no sound");
+  const test::ProcessResult refused = trained({"--encoding", "wav-int16"});
+  CHECK(refused.code == 3);
+  CHECK_THAT(refused.err, Contains("cannot be read") && Contains("--bad-images skip"));
+  const test::ProcessResult skipped = trained({"--encoding", "wav-int16", "--bad-images", "skip", "--max-bad-percent", "5"});
+  INFO(skipped.err);
+  CHECK(skipped.code == 0);
+  fs::remove(bench.dir / "sounds/train/b/none.wav");
+
+  // MP3's length is known when it is written: 64 are tried, with room for twice the longest of them, and what is longer is cut.
+  const test::ProcessResult cut = trained({"--encoding", "mp3"});
+  INFO(cut.err);
+  if (cut.code == 4) return test::skip("no encoder of MP3");
+  REQUIRE(cut.code == 0);
+  CHECK_THAT(cut.err, Contains("contents decide how long files get"));
+  CHECK(json::parse(test::read_text(bench.dir / "run/manifest.json")).at("model").at("positions") == "truncated");
+  CHECK(bench.run({"--predict", "sounds/train/a/102x.wav", "--from", "run"}).code == 0);
+  CHECK(bench.run({"--predict", "sounds/train/a/102x.wav", "--from", "run", "--longer-files", "refuse"}).code == 3);
 }
