@@ -8,7 +8,7 @@
 #   files as they are stored, ten epochs: one network on the words and CIFAR-10's JPEG files together, beside one on each
 #   expected   fHWC as good as TIFF, better than PNG, better than JPEG (table 1); substitution changes nothing, reverse order little, strides and
 #              shuffles much (sections 4.3 and 5); half of the positions cost little, a tenth more
-#   time       33 runs of three seeds and 11 of one: about three hours on two cores with bf16 instructions; --quick: 3 runs in ten minutes
+#   time       33 runs of three seeds: an hour and a quarter on two cores with bf16 instructions; 11 of one seed besides; --quick: 3 runs in five minutes
 #   cost       none; 300 MB of pictures and runs
 #   scripts/repro/byteformer-train.sh CIFAR10 DIGITS COMMANDS [--quick] [--tables] [FOLDER] [SEEDS] [JOBS]
 #       CIFAR10    a .tar(.gz) or folder with train/ and test/, in them class folders of pictures
