@@ -60,6 +60,18 @@ function(fettle_tool name)
   set_property(GLOBAL APPEND PROPERTY FETTLE_TOOLS ${name})
 endfunction()
 
+# A benchmark on LibTorch of one source file. DEPENDS are whole names of targets.
+function(fettle_torch_bench target source)
+  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  if(NOT (FETTLE_TORCH AND FETTLE_BENCH))
+    return()
+  endif()
+  add_executable(${target} ${source})
+  target_link_libraries(${target} PRIVATE ${ARG_DEPENDS} fettle_warnings)
+  target_precompile_headers(${target} REUSE_FROM fettle_torch_pch)
+  target_compile_options(${target} PRIVATE -fPIC)  # as the precompiled header
+endfunction()
+
 function(fettle_test name)
   cmake_parse_arguments(ARG "TORCH" "TIMEOUT" "SOURCES;DEPENDS;LABELS;ENVIRONMENT" ${ARGN})
   if(ARG_TORCH AND NOT FETTLE_TORCH)

@@ -217,13 +217,15 @@ std::optional<std::vector<int64_t>> file_lengths(const LabelledImages& samples, 
   return lengths;
 }
 
-int64_t byte_length(int64_t file_length, const Input& input) {
-  return ByteTransformer(input.transforms).output_length(input.max_bytes > 0 ? std::min(file_length, input.max_bytes) : file_length);
+std::vector<int64_t> byte_lengths(std::vector<int64_t> file_lengths, const Input& input) {
+  const ByteTransformer transformer(input.transforms);
+  for (int64_t& length : file_lengths) length = transformer.output_length(input.max_bytes > 0 ? std::min(length, input.max_bytes) : length);
+  return file_lengths;
 }
 
 std::optional<int64_t> image_length(const Input& input, int64_t height, int64_t width, int64_t channels) {
   const auto bytes = encoded_image_bytes(*input.encoding, height, width, static_cast<int>(channels));
-  return bytes ? std::optional(byte_length(*bytes, input)) : std::nullopt;
+  return bytes ? std::optional(byte_lengths({*bytes}, input)[0]) : std::nullopt;
 }
 
 std::vector<BatchPlan> plan_epoch(int64_t num_samples, const std::vector<int64_t>& tokens, const ByteBatches& batches, uint64_t seed, int64_t epoch) {

@@ -38,8 +38,8 @@ class ByteLoader {
 // decoded for it unless `num_samples` says how long they are, of pictures whose encoding has one size. 0 of a file that cannot be used.
 std::optional<std::vector<int64_t>> file_lengths(const LabelledImages& samples, const Input& input);
 
-// What of so many bytes the network reads.
-int64_t byte_length(int64_t file_length, const Input& input);
+// What the network reads of files of so many bytes.
+std::vector<int64_t> byte_lengths(std::vector<int64_t> file_lengths, const Input& input);
 
 // Of a picture of that size after its encoding and transforms, nothing where contents decide.
 std::optional<int64_t> image_length(const Input& input, int64_t height, int64_t width, int64_t channels);

@@ -7,21 +7,12 @@
 
 #include "base/errors.h"
 #include "device/kernels.h"
-#include "kernels/segment_attention/segment_attention.h"
 
 namespace fettle::ops {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-kernels::SegmentAttentionShape shape_of(const at::Tensor& qkv, int64_t length, int64_t num_heads) {
-  return {.segments = length > 0 ? qkv.size(0) / length : 0,
-          .length = length,
-          .heads = num_heads,
-          .width = qkv.size(1) / 3 / num_heads,
-          .dtype = qkv.scalar_type() == at::kFloat ? kernels::DType::kF32 : kernels::DType::kBF16};
-}
 
 char* row_of(const at::Tensor& t, int64_t row) { return static_cast<char*>(t.mutable_data_ptr()) + row * t.stride(0) * static_cast<int64_t>(t.element_size()); }
 
@@ -39,7 +30,7 @@ void over_threads(const kernels::SegmentAttentionShape& all, const Pass& pass) {
 class SegmentAttentionFunction : public torch::autograd::Function<SegmentAttentionFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, int64_t length, int64_t num_heads) {
-    const kernels::SegmentAttentionShape shape = shape_of(qkv, length, num_heads);
+    const kernels::SegmentAttentionShape shape = segment_attention_shape(qkv, length, num_heads);
     at::Tensor out = at::empty({qkv.size(0), qkv.size(1) / 3}, qkv.options()), logsumexp = at::empty({qkv.size(0), num_heads}, qkv.options().dtype(at::kFloat));
     over_threads(shape, [&](const kernels::SegmentAttentionShape& some, int64_t row, float* workspace) {
       return kernels::segment_attention_forward(some, {.qkv = row_of(qkv, row), .out = row_of(out, row), .logsumexp = reinterpret_cast<float*>(row_of(logsumexp, row)), .workspace = workspace});
@@ -54,7 +45,7 @@ class SegmentAttentionFunction : public torch::autograd::Function<SegmentAttenti
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &qkv = saved[0], &out = saved[1], &logsumexp = saved[2], dout = gradients[0].contiguous();
     const at::Tensor dqkv = at::empty_like(qkv);
-    over_threads(shape_of(qkv, ctx->saved_data["length"].toInt(), ctx->saved_data["num_heads"].toInt()), [&](const kernels::SegmentAttentionShape& some, int64_t row, float* workspace) {
+    over_threads(segment_attention_shape(qkv, ctx->saved_data["length"].toInt(), ctx->saved_data["num_heads"].toInt()), [&](const kernels::SegmentAttentionShape& some, int64_t row, float* workspace) {
       return kernels::segment_attention_backward(some, {.qkv = row_of(qkv, row),
                                                         .out = row_of(out, row),
                                                         .logsumexp = reinterpret_cast<const float*>(row_of(logsumexp, row)),
@@ -71,6 +62,14 @@ class SegmentAttentionFunction : public torch::autograd::Function<SegmentAttenti
 bool attends_segments(const at::Tensor& qkv, int64_t length, int64_t num_heads) {
   return qkv.is_cpu() && (qkv.scalar_type() == at::kFloat || qkv.scalar_type() == at::kBFloat16) && length <= kernels::kSegmentAttentionMaxLength &&
          qkv.size(-1) / 3 / num_heads <= kernels::kSegmentAttentionMaxWidth;
+}
+
+kernels::SegmentAttentionShape segment_attention_shape(const at::Tensor& qkv, int64_t length, int64_t num_heads) {
+  return {.segments = length > 0 ? qkv.size(0) / length : 0,
+          .length = length,
+          .heads = num_heads,
+          .width = qkv.size(1) / 3 / num_heads,
+          .dtype = qkv.scalar_type() == at::kFloat ? kernels::DType::kF32 : kernels::DType::kBF16};
 }
 
 at::Tensor segment_attention(const at::Tensor& qkv, int64_t length, int64_t num_heads) {

@@ -12,7 +12,6 @@
 
 #include "base/errors.h"
 #include "device/kernels.h"
-#include "kernels/segment_attention/segment_attention.h"
 #include "ops/matrix_products.h"
 #include "ops/segment_attention.h"
 
@@ -119,14 +118,10 @@ at::Tensor by_head(const at::Tensor& rows, const Group& group) {
   return rows.view(shape).transpose(1, 2);
 }
 
-kernels::SegmentAttentionShape shape_of(const at::Tensor& qkv, const Group& group, int64_t num_heads) {
-  return {.segments = group.count, .length = group.length, .heads = num_heads, .width = qkv.size(1) / 3 / num_heads, .dtype = qkv.scalar_type() == at::kFloat ? kernels::DType::kF32 : kernels::DType::kBF16};
-}
-
 // All of the group's rows, on the calling thread; logsumexp may be undefined. Long segments, and doubles, are LibTorch's.
 void attend(const at::Tensor& qkv, const Group& group, int64_t num_heads, at::Tensor out, at::Tensor logsumexp, Scratch& scratch) {
   if (attends_segments(qkv, group.length, num_heads)) {
-    const kernels::SegmentAttentionShape shape = shape_of(qkv, group, num_heads);
+    const kernels::SegmentAttentionShape shape = segment_attention_shape(qkv, group.length, num_heads);
     check_kernel(kernels::segment_attention_forward(shape, {.qkv = qkv.const_data_ptr(),
                                                             .out = out.mutable_data_ptr(),
                                                             .logsumexp = logsumexp.defined() ? logsumexp.mutable_data_ptr<float>() : nullptr,
@@ -146,7 +141,7 @@ struct Attended {
 
 void attend_backward(const at::Tensor& qkv, const Group& group, int64_t num_heads, const Attended& attended, at::Tensor dqkv, Scratch& scratch) {
   if (attends_segments(qkv, group.length, num_heads)) {
-    const kernels::SegmentAttentionShape shape = shape_of(qkv, group, num_heads);
+    const kernels::SegmentAttentionShape shape = segment_attention_shape(qkv, group.length, num_heads);
     check_kernel(kernels::segment_attention_backward(shape, {.qkv = qkv.const_data_ptr(),
                                                              .out = attended.out.const_data_ptr(),
                                                              .logsumexp = attended.logsumexp.const_data_ptr<float>(),

@@ -24,12 +24,9 @@ Samples samples_of(LabelledImages files, const Input& input) {
 }
 
 void count_tokens(Samples& samples, const Input& input, const ByteFormerDescription& description) {
-  samples.lengths.clear();
+  samples.lengths = byte_lengths(samples.file_lengths, input);
   samples.tokens.clear();
-  for (const int64_t length : samples.file_lengths) {
-    samples.lengths.push_back(byte_length(length, input));
-    samples.tokens.push_back(description.num_tokens(samples.lengths.back()));
-  }
+  for (const int64_t length : samples.lengths) samples.tokens.push_back(description.num_tokens(length));
 }
 
 ClassificationResult evaluate(ByteFormer& model, const Samples& samples, const Input& input, const ByteBatches& batches, const LoaderOptions& loader, const ProcessGroup& group,

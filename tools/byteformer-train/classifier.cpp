@@ -144,7 +144,8 @@ Report evaluate(const Options& options, RunContext& context) {
   if (!classifier.input.of_images()) source.is_sample = is_any_name;
   TestImages test = open_test_images(source, classifier.class_names, classifier.model->description().num_classes);
   context.log.info(fmt::format("data: {}: {} files, {}", options.data.data, with_thousands(test.images.size()), test.from));
-  Samples samples = samples_of(std::move(test.images), classifier.input);
+  // Lengths, for which sounds are decoded, tell nothing but how many tokens a batch has.
+  Samples samples = options.batch_tokens ? samples_of(std::move(test.images), classifier.input) : Samples{.files = std::move(test.images)};
 
   const at::NoGradGuard no_grad;
   const AutocastGuard autocast(device, precision_of(options, device));

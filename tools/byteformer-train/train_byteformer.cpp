@@ -37,7 +37,8 @@ Lengths lengths_of(const Samples& training, const Samples& validation, const Inp
   std::vector<int64_t> lengths;
   Lengths result;
   for (const Samples* part : {&training, &validation}) {
-    for (const int64_t length : part->file_lengths) lengths.push_back(byte_length(length, input));
+    const std::vector<int64_t> known = byte_lengths(part->file_lengths, input);
+    lengths.insert(lengths.end(), known.begin(), known.end());
     if (!part->file_lengths.empty()) continue;
     result.exact = false;
     const int64_t count = std::min(num_images(part->files), kProbedSamples);
