@@ -23,6 +23,11 @@ Samples samples_of(LabelledImages files, const Input& input) {
   return samples;
 }
 
+void check_batch_tokens(const Options& options, const Samples& samples, const Input& input) {
+  FT_REQUIRE_USAGE(!options.batch_tokens || !samples.file_lengths.empty(), "--batch-tokens: with encoding {} contents decide how long files get; --batch-size counts files",
+                   encoding_name(input.encoding->encoding));
+}
+
 void count_tokens(Samples& samples, const Input& input, const ByteFormerDescription& description) {
   samples.lengths = byte_lengths(samples.file_lengths, input);
   samples.tokens.clear();

@@ -25,6 +25,7 @@ struct Samples {
 };
 ByteBatches batches_of(const Options& options, const Input& input, const ProcessGroup& group);
 Samples samples_of(LabelledImages files, const Input& input);  // with file_lengths
+void check_batch_tokens(const Options& options, const Samples& samples, const Input& input);  // --batch-tokens needs their lengths
 void count_tokens(Samples& samples, const Input& input, const ByteFormerDescription& description);
 
 // Runs the network, in evaluation mode, over the samples, each process over its share; what they know together. `bad` gets this process's

@@ -146,6 +146,7 @@ Report evaluate(const Options& options, RunContext& context) {
   context.log.info(fmt::format("data: {}: {} files, {}", options.data.data, with_thousands(test.images.size()), test.from));
   // Lengths, for which sounds are decoded, tell nothing but how many tokens a batch has.
   Samples samples = options.batch_tokens ? samples_of(std::move(test.images), classifier.input) : Samples{.files = std::move(test.images)};
+  check_batch_tokens(options, samples, classifier.input);
 
   const at::NoGradGuard no_grad;
   const AutocastGuard autocast(device, precision_of(options, device));

@@ -129,13 +129,13 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
     if (cache.cache) context.log.info(fmt::format("cache: {}", cache.description));
   }
   Samples training = samples_of(std::move(data.train), input), validation = samples_of(std::move(data.validation), input);
+  check_batch_tokens(options, training, input);
   const Lengths lengths = lengths_of(training, validation, input, sampler, loader);
   const ByteFormerDescription description = describe(options, data, lengths, context.log);
   input.most_bytes = description.most_bytes();
   loader.cache = cache.cache;
   count_tokens(training, input, description);
   count_tokens(validation, input, description);
-  FT_REQUIRE_USAGE(!options.batch_tokens || !training.tokens.empty(), "--batch-tokens: with --encoding {} contents decide how long files get; --batch-size counts files", options.encoding);
   FT_REQUIRE(num_images(training.files) >= group.size(), "{} training files for {} processes", num_images(training.files), group.size());
   const std::shared_ptr<ByteFormer> model = make_byteformer(description, derive_seed(context.seed(), "weights"));
   const PrecisionChoice precision = choose_precision(options.train.precision, bf16_support(device), ArchFamily::kTransformer);

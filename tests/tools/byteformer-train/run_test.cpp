@@ -500,4 +500,8 @@ TEST_CASE("byteformer-train: sounds of all lengths fit, wherever the longest lie
   CHECK(json::parse(test::read_text(bench.dir / "run/manifest.json")).at("model").at("positions") == "truncated");
   CHECK(bench.run({"--predict", "sounds/train/a/102x.wav", "--from", "run"}).code == 0);
   CHECK(bench.run({"--predict", "sounds/train/a/102x.wav", "--from", "run", "--longer-files", "refuse"}).code == 3);
+  for (const test::ProcessResult& by_tokens : {trained({"--encoding", "mp3", "--batch-tokens", "600"}), bench.run({"--evaluate", "--data", "sounds/val", "--from", "run", "--batch-tokens", "600"})}) {
+    CHECK(by_tokens.code == 2);
+    CHECK_THAT(by_tokens.err, Contains("--batch-tokens: with encoding mp3 contents decide how long files get"));
+  }
 }
