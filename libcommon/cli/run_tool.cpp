@@ -26,7 +26,7 @@ void bind_common(FlagTable& table, CommonOptions& common, const ToolInfo& info) 
     table.flag("out", common.out, "directory to make: the artifact").metavar("DIR").not_recorded().common();
     table.flag("resume", common.resume, "continue the run in --out; a finished one is left as it is").not_recorded().common();
     table.flag("overwrite", common.overwrite, "replace the run in --out").not_recorded();
-    table.flag("allow-drift", common.allow_drift, "resume although threads, device, instruction set or LibTorch differ").not_recorded();
+    table.flag("allow-drift", common.allow_drift, "resume although threads, device, instruction set, LibTorch or data differ").not_recorded();
     table.flag("dry-run", common.dry_run, "resolve, check the inputs, print the plan and stop").not_recorded().common();
   }
   if (info.computes) {

@@ -173,6 +173,15 @@ ImageData open_image_data(const DataOptions& options) {
   return open_files(options, format);
 }
 
+std::string known_data_id(const ImageData& data) {
+  std::string ids;
+  for (const DataInput& input : data.inputs) {
+    if (input.id.empty()) return "";
+    ids += (ids.empty() ? "" : " ") + input.id;
+  }
+  return ids;
+}
+
 std::vector<ArtifactInput> artifact_inputs(const ImageData& data, const std::filesystem::path& directory, bool hash_contents) {
   std::vector<ArtifactInput> inputs;
   for (const DataInput& input : data.inputs) {

@@ -68,6 +68,9 @@ ImageData open_image_data(const DataOptions& options);
 // --mixup-alpha and --cutmix-alpha, for the step function: batches are mixed where they are used.
 MixOptions mix_options(const DataOptions& options);
 
+// The ids of the inputs together, "" where one of them was left out.
+std::string known_data_id(const ImageData& data);
+
 // The inputs as the manifest of an artifact in `directory` records them. Ids that were left out at the start are computed: reading an
 // archive takes its time.
 std::vector<ArtifactInput> artifact_inputs(const ImageData& data, const std::filesystem::path& directory, bool hash_contents);

@@ -192,7 +192,7 @@ struct Trainer::Impl {
   bool stop_is_due() const { return group.size() > 1 ? some_rank_stops : stop_requested(); }
   void write(const Json& line);
   void require_memory() const;
-  void require_same_machine(const Json& saved) const;
+  void require_same_circumstances(const Json& saved) const;
   void save();
   bool save_is_due() const;
   void train_epoch(Progress& progress);
@@ -526,24 +526,26 @@ void Trainer::Impl::save() {
                  {"run_s", run_seconds()},
                  {"processes", group.size()},
                  {"instruction_set", setup.machine.instruction_set},
-                 {"libtorch", setup.machine.libtorch}};
+                 {"libtorch", setup.machine.libtorch},
+                 {"data_id", setup.data_id}};
   save_state(output.path(), state, 2, best_step >= 0 ? std::optional(best_step) : std::nullopt);
   last_save = Clock::now();
 }
 
-void Trainer::Impl::require_same_machine(const Json& saved) const {
+void Trainer::Impl::require_same_circumstances(const Json& saved) const {
   if (setup.allow_drift) return;
-  const std::string isa = saved.at("instruction_set").get<std::string>();
-  const std::string libtorch = saved.at("libtorch").get<std::string>();
+  const auto refuse = [](const std::string& difference) {
+    throw Error(ExitCode::kUsage, "--resume: " + difference, "--allow-drift resumes all the same; the result will not be the one of an unbroken run");
+  };
   if (const int64_t processes = saved.value("processes", 1); processes != group.size()) {
-    throw Error(ExitCode::kUsage, fmt::format("--resume: the state was saved by a run of {} processes; here they are {}", processes, group.size()),
-                "--allow-drift resumes all the same; the result will not be the one of an unbroken run");
+    refuse(fmt::format("the state was saved by a run of {} processes; here they are {}", processes, group.size()));
   }
-  if (isa == setup.machine.instruction_set && libtorch == setup.machine.libtorch) return;
-  throw Error(ExitCode::kUsage,
-              fmt::format("--resume: the state was saved with instruction set {} and LibTorch {}; here they are {} and {}", isa, libtorch, setup.machine.instruction_set,
-                          setup.machine.libtorch),
-              "--allow-drift resumes all the same; the result will not be the one of an unbroken run");
+  const std::string isa = saved.at("instruction_set").get<std::string>(), libtorch = saved.at("libtorch").get<std::string>();
+  if (isa != setup.machine.instruction_set || libtorch != setup.machine.libtorch) {
+    refuse(fmt::format("the state was saved with instruction set {} and LibTorch {}; here they are {} and {}", isa, libtorch, setup.machine.instruction_set, setup.machine.libtorch));
+  }
+  const std::string data_id = saved.value("data_id", "");
+  if (!data_id.empty() && !setup.data_id.empty() && data_id != setup.data_id) refuse("the data have changed since the state was saved: other files, or other sizes");
 }
 
 uint64_t Trainer::Impl::restore(int64_t step) {
@@ -551,7 +553,7 @@ uint64_t Trainer::Impl::restore(int64_t step) {
   const std::string what = fmt::format("the state of step {} in {}", step, output.path().string());
   try {
     const Json& facts = state.facts;
-    require_same_machine(facts);
+    require_same_circumstances(facts);
     at = {step, facts.at("epoch").get<int64_t>(), facts.at("batch").get<int64_t>(), facts.at("multiply_adds").get<double>()};
     FT_REQUIRE(at.epoch >= 0 && at.epoch <= options.epochs && at.batch >= 0 && (at.epoch == options.epochs || at.batch <= task.num_batches(at.epoch)),
                "{}: epoch {}, batch {} are not of this run", what, at.epoch, at.batch);

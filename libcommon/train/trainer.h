@@ -69,6 +69,7 @@ struct TrainerSetup {
   at::ScalarType precision = at::kFloat;  // kFloat or kBFloat16
   uint64_t seed = 0;
   MachineFacts machine;
+  std::string data_id;          // of what is trained on, which a resumed run compares likewise; "": not known
   bool allow_drift = false;
   int64_t other_memory_bytes = 0;  // of the CPU's, that the run will take besides
 

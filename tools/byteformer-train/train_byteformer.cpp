@@ -184,6 +184,7 @@ Report train(const Options& options, RunContext& context, const ProcessGroup& gr
                      .precision = precision.dtype,
                      .seed = context.seed(),
                      .machine = machine_facts(),
+                     .data_id = known_data_id(data),
                      .allow_drift = context.common.allow_drift,
                      .other_memory_bytes = cache.bytes,
                      .group = &group,

@@ -75,13 +75,15 @@ TrainOptions toy_options() {
 }
 
 struct Run {
-  explicit Run(const TrainOptions& o, const fs::path& path, OutputMode mode = OutputMode::kCreate) : options(o), output(path, mode), log(file, LogLevel::kNormal, false, false) {
+  explicit Run(const TrainOptions& o, const fs::path& path, OutputMode mode = OutputMode::kCreate, const std::string& data_id = "", bool allow_drift = false) : options(o), output(path, mode), log(file, LogLevel::kNormal, false, false) {
     TrainerSetup setup;
     setup.parameters = {{"weight", task.weight}, {"bias", task.bias}};
     setup.model_state = {{"weight", task.weight}, {"bias", task.bias}, {"seen", task.seen}};
     setup.set_training_mode = [](bool) {};
     setup.seed = 3;
     setup.machine = {"avx2", "2.11.0"};
+    setup.data_id = data_id;
+    setup.allow_drift = allow_drift;
     trainer = std::make_unique<Trainer>(options, std::move(setup), task, output, record, log);
   }
   ~Run() {
@@ -233,6 +235,22 @@ TEST_CASE("trainer: a state of another machine is refused unless drift is allowe
   test::write_text(dir / "run/state/step-00000006/state.json", facts.dump());
   Run resumed(toy_options(), dir / "run", OutputMode::kResume);
   expect_error(ExitCode::kUsage, "--allow-drift", [&] { resumed.train(); });
+}
+
+TEST_CASE("trainer: a run does not go on with other data, unless drift is allowed or nobody knows") {
+  const test::TempDir dir;
+  {
+    Run cut(toy_options(), dir / "run", OutputMode::kCreate, "list:1");
+    cut.task.break_at = 9;
+    expect_error(ExitCode::kNumbers, "nan", [&] { cut.train(); });
+  }
+  Run other(toy_options(), dir / "run", OutputMode::kResume, "list:2");
+  expect_error(ExitCode::kUsage, "--resume: the data have changed since the state was saved", [&] { other.train(); });
+  for (const auto& [id, allowed] : {std::pair("list:2", true), std::pair("", false), std::pair("list:1", false)}) {
+    fs::copy(dir / "run", dir / "copy", fs::copy_options::recursive);
+    CHECK(Run(toy_options(), dir / "copy", OutputMode::kResume, id, allowed).train().end == TrainEnd::kFinished);
+    fs::remove_all(dir / "copy");
+  }
 }
 
 TEST_CASE("trainer: the schedule counts real steps, accumulation included") {

@@ -241,7 +241,15 @@ TEST_CASE("byteformer-train: a run that was stopped goes on to the same weights,
   const test::ProcessResult killed = run_process({"/bin/bash", "-c", line + " & process=$!; until ls parts/state/*/state.json >/dev/null 2>&1 || ! kill -0 $process 2>/dev/null; do sleep 0.01; done; kill -KILL $process; wait $process"}, {}, bench.dir.path());
   if (killed.code == 0) WARN("the run ended before it could be stopped");
   fs::rename(bench.dir / "first", bench.dir / "gone");
-  const test::ProcessResult resumed = bench.train("parts", [&] { Words words = stopped; words.push_back("--resume"); return words; }());
+  stopped.emplace_back("--resume");
+  if (killed.code != 0) {
+    write_text(bench.dir / "data/train/low/another.bin", file_of(0, 99));
+    const test::ProcessResult changed = bench.train("parts", stopped);
+    CHECK(changed.code == 2);
+    CHECK_THAT(changed.err, Contains("the data have changed"));
+    fs::remove(bench.dir / "data/train/low/another.bin");
+  }
+  const test::ProcessResult resumed = bench.train("parts", stopped);
   INFO(resumed.err);
   REQUIRE(resumed.code == 0);
   CHECK(test::read_text(bench.dir / "parts/model.safetensors") == test::read_text(bench.dir / "whole/model.safetensors"));
