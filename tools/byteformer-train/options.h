@@ -48,7 +48,7 @@ struct Options {
   double label_smoothing = 0.1;
 
   multiscale::SamplerFlags sampling{.sampler = "ssc-fbs", .size_multiple = 4};
-  TrainOptions train{.batch_size = 48, .opt = "adamw", .lr = 1e-3, .weight_decay = 0.05};
+  TrainOptions train{.batch_size = 48, .opt = "adamw", .lr = 3e-4, .weight_decay = 0.05};
   std::optional<int64_t> batch_tokens;
 
   std::string from;
