@@ -24,7 +24,8 @@ Samples samples_of(LabelledImages files, const Input& input) {
 }
 
 void check_batch_tokens(const Options& options, const Samples& samples, const Input& input) {
-  FT_REQUIRE_USAGE(!options.batch_tokens || !samples.file_lengths.empty(), "--batch-tokens: with encoding {} contents decide how long files get; --batch-size counts files",
+  const bool known = static_cast<int64_t>(samples.file_lengths.size()) == num_images(samples.files);
+  FT_REQUIRE_USAGE(!options.batch_tokens || known, "--batch-tokens: with encoding {} contents decide how long files get; --batch-size counts files",
                    encoding_name(input.encoding->encoding));
 }
 
