@@ -126,16 +126,16 @@ threads=$(($(nproc) / jobs))
 } | sed "s|\$| --threads $((threads > 0 ? threads : 1)) --resume|" | xargs -P "$jobs" -L 1 "$bin/byteformer-train" >/dev/null
 
 # --- tables: mean over the seeds (smallest-largest) -----------------------------------------------------------------------
+json_value='function value(key,   at, text) {
+  at = index($0, "\"" key "\":"); if (!at) return ""
+  text = substr($0, at + length(key) + 3); match(text, /^ *-?[0-9.eE+-]+/); return substr(text, 1, RLENGTH) + 0
+}'  # of awk: the first number under a key of the line
 printf '%s, %s, seeds %s\n\n' "$("$bin/byteformer-train" --version | cut -d" " -f2-)" "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)" "$seeds"
 printf '| | runs | top-1, %% | NLL | ECE | multiply-adds a run | wall |\n|---|---|---|---|---|---|---|\n'
 { settings; once; } | while read -r name _; do
   for seed in $seeds; do
     [ ! -f "$out/$name-$seed/manifest.json" ] || "$bin/inspect-artifact" show "$out/$name-$seed" --json
-  done | tr -d '\n' | sed 's/}{/}\n{/g' | awk -v name="$name" '
-    function value(key,   at, text) {
-      at = index($0, "\"" key "\":"); if (!at) return ""
-      text = substr($0, at + length(key) + 3); match(text, /^ *-?[0-9.eE+-]+/); return substr(text, 1, RLENGTH) + 0
-    }
+  done | tr -d '\n' | sed 's/}{/}\n{/g' | awk -v name="$name" "$json_value"'
     { n += 1; macs = value("train_multiply_adds"); wall += value("wall_s")
       split("val_top1_percent val_nll val_ece", keys, " ")
       for (i = 1; i <= 3; ++i) { v = value(keys[i]); sum[i] += v; if (n == 1 || v < low[i]) low[i] = v; if (n == 1 || v > high[i]) high[i] = v } }
@@ -152,7 +152,7 @@ done
   printf '\n| as stored, top-1, %% (ECE) | on pictures | on words |\n|---|---|---|\n'
   of() {  # RUN DATA
     [ -f "$out/$1-stored-1/manifest.json" ] || return 0
-    "$bin/byteformer-train" --evaluate --data "$out/$2-test.csv" --from "$out/$1-stored-1" --json 2>/dev/null | tr -d '\n ' | sed 's/.*"ece":\([0-9.]*\).*"top1_percent":\([0-9.]*\).*/\2 \1/' | awk '{ printf "%.1f (%.3f)", $1, $2 }'
+    "$bin/byteformer-train" --evaluate --data "$out/$2-test.csv" --from "$out/$1-stored-1" --json --quiet | tr -d '\n' | awk "$json_value"'{ printf "%.1f (%.3f)", value("top1_percent"), value("ece") }'
   }
   printf '| one network for each | %s | %s |\n' "$(of pictures pictures)" "$(of words words)"
   printf '| one for both | %s | %s |\n' "$(of both pictures)" "$(of both words)"
